@@ -1,0 +1,11 @@
+#!/usr/bin/env node
+// Plain JavaScript, so that a Node that is too old can still say so.
+const major = Number(process.versions.node.split('.')[0]);
+if (major < 24) {
+	console.error(
+		`pumaDB needs Node.js 24 or newer and this is ${process.versions.node}: run "npm ci" with install scripts allowed (it brings its own Node), or install a newer Node.js.`,
+	);
+	process.exitCode = 1;
+} else {
+	import('../src/boot.js').then(({ boot }) => boot());
+}

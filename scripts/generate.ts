@@ -1,0 +1,207 @@
+/**
+ * Makes everything that follows from contract/openapi.json and from the error catalogue:
+ *
+ *   src/generated/operations.ts   what each operation is on the wire: method, path, parameters, statuses, example
+ *   src/generated/validators.js   ajv's standalone validators of the request bodies (they never coerce, default or strip)
+ *   src/generated/bodies.ts       the types of the same bodies
+ *   docs/errors.md                the catalogue of error codes
+ *
+ * The results are committed. `node scripts/generate.ts --check` fails where they are stale.
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import standalone from 'ajv/dist/standalone/index.js';
+import { compile as compileTypes } from 'json-schema-to-typescript';
+import { ERROR_CATALOGUE } from '../src/errors.ts';
+
+const ROOT = join(import.meta.dirname, '..');
+const BANNER = 'Generated from contract/openapi.json by scripts/generate.ts. Do not edit.';
+
+// biome-ignore lint/suspicious/noExplicitAny: an OpenAPI document is read, not modelled, here.
+type Any = any;
+
+const contract: Any = JSON.parse(readFileSync(join(ROOT, 'contract/openapi.json'), 'utf8'));
+
+interface Found {
+	id: string;
+	method: string;
+	path: string;
+	operation: Any;
+	schema: Any;
+}
+
+function operations(): Found[] {
+	const found: Found[] = [];
+	for (const [path, item] of Object.entries<Any>(contract.paths)) {
+		for (const [method, operation] of Object.entries<Any>(item)) {
+			if (method === 'parameters') continue;
+			const schema = operation.requestBody?.content['application/json'].schema;
+			found.push({ id: operation.operationId, method: method.toUpperCase(), path, operation, schema: resolve(schema) });
+		}
+	}
+	return found;
+}
+
+function resolve(schema: Any): Any {
+	return schema?.$ref === undefined ? schema : contract.components.schemas[schema.$ref.split('/').at(-1)];
+}
+
+function operationsFile(): string {
+	const entries = operations().map(({ id, method, path, operation, schema }) => {
+		const statuses = Object.keys(operation.responses).map(Number);
+		return {
+			id,
+			method,
+			path,
+			open: operation.security?.length === 0,
+			query: (operation.parameters ?? []).filter((p: Any) => p.in === 'query').map((p: Any) => p.name),
+			hasBody: schema !== undefined,
+			success: statuses[0],
+			statuses,
+			example: JSON.stringify(operation.requestBody?.content['application/json'].example ?? null),
+		};
+	});
+	return `// ${BANNER}
+export const OPERATIONS = ${JSON.stringify(Object.fromEntries(entries.map((e) => [e.id, e])), null, '\t')} as const;
+
+export const CONTRACT_LIMITS = ${JSON.stringify(contract['x-pumadb-limits'], null, '\t')} as const;
+`;
+}
+
+/** Keeps which members there must be and of what type; what is inside them is checked operation by operation. */
+function envelopeOf(schema: Any): Any {
+	const properties: Any = {};
+	for (const [name, value] of Object.entries<Any>(schema.properties)) {
+		if (value.oneOf !== undefined) properties[name] = { type: value.oneOf.map((one: Any) => one.type) };
+		else properties[name] = value.enum === undefined ? { type: value.type } : { type: value.type, enum: value.enum };
+	}
+	return { type: 'object', required: schema.required, properties };
+}
+
+/** The bodies by the name of their validator. A batch is checked as an envelope first, then by its operations' actions. */
+function bodySchemas(): Record<string, Any> {
+	const schemas: Record<string, Any> = {};
+	for (const { id, schema } of operations()) {
+		if (schema === undefined) continue;
+		if (id !== 'batch') {
+			schemas[id] = schema;
+			continue;
+		}
+		const { items } = schema.properties.operations;
+		const actions = items.oneOf.map((one: Any) => one.properties.action.enum[0]);
+		// How many operations there may be is a limit in force, not a constant.
+		schemas.batch = {
+			type: 'object',
+			required: schema.required,
+			properties: {
+				operations: {
+					type: 'array',
+					minItems: 1,
+					items: { type: 'object', required: ['action'], properties: { action: { type: 'string', enum: actions } } },
+				},
+			},
+		};
+		for (const one of items.oneOf) {
+			schemas[`batch_${one.properties.action.enum[0]}_envelope`] = envelopeOf(one);
+			schemas[`batch_${one.properties.action.enum[0]}`] = one;
+		}
+	}
+	return schemas;
+}
+
+function validatorsFile(): string {
+	const ajv = new Ajv2020({
+		code: { source: true, esm: true, lines: true },
+		strict: false,
+		validateFormats: false,
+		ownProperties: true,
+	});
+	const schemas = bodySchemas();
+	const names: Record<string, string> = {};
+	for (const [name, schema] of Object.entries(schemas)) {
+		ajv.addSchema(schema, name);
+		names[name] = name;
+	}
+	const code = (standalone as Any).default(ajv, names);
+	const esm = code.replace(
+		/const (\w+) = require\("([^"]+)"\)(?:\.default)?;/g,
+		(_: string, name: string, from: string) => {
+			return `import ${name}Module from "${from}.js";\nconst ${name} = ${name}Module.default ?? ${name}Module;`;
+		},
+	);
+	return `// ${BANNER}\n${esm}\n`;
+}
+
+function validatorTypesFile(): string {
+	const names = Object.keys(bodySchemas());
+	return `// ${BANNER}
+/** One fault that a validator found. */
+export interface Fault {
+	instancePath: string;
+	keyword: string;
+	params: Record<string, unknown>;
+	message?: string;
+}
+/** True where the body has the contract's shape; else \`errors\` says what it lacks, until the next call. */
+export interface Validator {
+	(body: unknown): boolean;
+	errors?: Fault[] | null;
+}
+${names.map((name) => `export const ${name}: Validator;`).join('\n')}
+`;
+}
+
+async function bodiesFile(): Promise<string> {
+	const parts: string[] = [];
+	for (const { id, schema } of operations()) {
+		if (schema === undefined) continue;
+		const name = `${id[0]!.toUpperCase()}${id.slice(1)}Body`;
+		const copy = structuredClone(schema);
+		// The greatest number of operations is a limit in force; as a tuple type it would be a hundred lines.
+		if (id === 'batch') delete copy.properties.operations.maxItems;
+		parts.push(
+			await compileTypes(copy, name, { bannerComment: '', additionalProperties: true, format: true, unknownAny: true }),
+		);
+	}
+	return `// ${BANNER}\n${parts.join('\n')}`;
+}
+
+function errorsPage(): string {
+	const rows = Object.entries(ERROR_CATALOGUE).map(
+		([code, [status, meaning]]) => `| \`${code}\` | ${status} | ${meaning} |`,
+	);
+	return `# Error codes
+
+<!-- Generated from src/errors.ts by scripts/generate.ts. Do not edit. -->
+
+Every refusal is \`{"error":{"code","message","details"?}}\`. Branch on \`code\`: it is stable. \`message\` says what was wrong and
+what to send instead; \`details\` names the field, the index or the limit.
+
+The status below is the code's own. An operation answers only with the statuses that its entry in \`/openapi.json\` lists:
+where the own status is not among them, the answer is 400 (401 for \`POST /auth/verify\`), with the same code.
+In a batch, \`details.index\` and \`details.action\` name the operation that failed.
+
+| code | status | meaning |
+| --- | --- | --- |
+${rows.join('\n')}
+`;
+}
+
+const files: Record<string, string> = {
+	'src/generated/operations.ts': operationsFile(),
+	'src/generated/validators.js': validatorsFile(),
+	'src/generated/validators.d.ts': validatorTypesFile(),
+	'src/generated/bodies.ts': await bodiesFile(),
+	'docs/errors.md': errorsPage(),
+};
+
+const check = process.argv.includes('--check');
+for (const [name, text] of Object.entries(files)) {
+	const path = join(ROOT, name);
+	if (!check) writeFileSync(path, text);
+	else if (readFileSync(path, 'utf8') !== text) {
+		console.error(`${name} is stale: run "npm run generate" and commit the result.`);
+		process.exitCode = 1;
+	}
+}

@@ -1,0 +1,52 @@
+import { hash, randomBytes } from 'node:crypto';
+
+/** How secrets are made and hashed. Each is random enough that one SHA-256 protects it; no secret is ever stored. */
+
+const ACCOUNT_ID_BYTES = 10;
+const KEY_SECRET_BYTES = 24;
+const TOKEN_BYTES = 32;
+const SHOWN_SECRET_CHARACTERS = 4;
+const KEY = /^puma_live_([a-z0-9]{1,64})_([a-z0-9]{1,128})$/;
+
+/** Lower-case letters and digits of `bytes` random bytes, always of the same length. */
+function randomText(bytes: number): string {
+	const length = Math.ceil((bytes * 8) / Math.log2(36));
+	return BigInt(`0x${randomBytes(bytes).toString('hex')}`)
+		.toString(36)
+		.padStart(length, '0');
+}
+
+/** SHA-256 in hex: what is stored of a secret. */
+export function secretHash(secret: string): string {
+	return hash('sha256', secret);
+}
+
+export function newAccountId(): string {
+	return randomText(ACCOUNT_ID_BYTES);
+}
+
+/** The secret part of an API key: 192 random bits. */
+export function newKeySecret(): { secret: string; start: string } {
+	const secret = randomText(KEY_SECRET_BYTES);
+	return { secret, start: secret.slice(0, SHOWN_SECRET_CHARACTERS) };
+}
+
+export function apiKey(accountId: string, secret: string): string {
+	return `puma_live_${accountId}_${secret}`;
+}
+
+/** Takes an API key apart; undefined for what cannot be one. */
+export function parseApiKey(key: string): { accountId: string; secret: string } | undefined {
+	const parts = KEY.exec(key);
+	return parts === null ? undefined : { accountId: parts[1]!, secret: parts[2]! };
+}
+
+/** A magic link's token: 256 random bits, URL-safe. */
+export function newToken(): string {
+	return randomBytes(TOKEN_BYTES).toString('base64url');
+}
+
+/** The id of a key: not secret. */
+export function newKeyId(): string {
+	return `key_${randomText(ACCOUNT_ID_BYTES)}`;
+}

@@ -1,0 +1,46 @@
+import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, statSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { openReader } from '../store/sqlite/driver.ts';
+import { requireOurs } from '../store/sqlite/migrate.ts';
+import { DATABASE_FILE } from '../store/sqlite/store.ts';
+import type { Surroundings } from './commands.ts';
+
+/**
+ * Copies the database as of one moment into a new file, which is complete and on disk once it has its name. The server may run:
+ * the copy is one read transaction (https://sqlite.org/lang_vacuum.html, VACUUM INTO).
+ */
+export async function backup(dataDir: string, file: string, around: Surroundings): Promise<number> {
+	const source = join(dataDir, DATABASE_FILE);
+	if (!existsSync(source))
+		throw new Error(`There is no database in ${dataDir}. Set --data-dir to the server's data directory.`);
+	if (existsSync(file)) throw new Error(`${file} exists already. Name a file that does not.`);
+	const partial = `${file}.partial`;
+	rmSync(partial, { force: true });
+	// Made first, so that the copy is never readable by others.
+	closeSync(openSync(partial, 'wx', 0o600));
+	const db = openReader(source);
+	try {
+		requireOurs(db, source);
+		db.exec('PRAGMA query_only = OFF');
+		db.prepare('VACUUM INTO ?').run(resolve(partial));
+		sync(partial);
+		renameSync(partial, file);
+		sync(dirname(resolve(file)));
+	} finally {
+		db.close();
+		rmSync(partial, { force: true });
+	}
+	around.print(
+		`Wrote ${file} (${statSync(file).size} bytes). To restore it, stop the server and put it in place of ${source}, without -wal and -shm files.`,
+	);
+	return 0;
+}
+
+function sync(path: string): void {
+	const fd = openSync(path, 'r');
+	try {
+		fsyncSync(fd);
+	} finally {
+		closeSync(fd);
+	}
+}

@@ -1,0 +1,228 @@
+import { isUtf8 } from 'node:buffer';
+import { Refusal } from '../errors.ts';
+import { MAX_MEMBER_NAME_BYTES, MAX_NESTING } from '../limits.ts';
+
+export type Scalar = string | number | boolean | null;
+export type Json = Scalar | Json[] | JsonObject;
+/** A JSON object. Its names are data: `__proto__` and `constructor` too, so read members with {@link member}. */
+export interface JsonObject {
+	[name: string]: Json;
+}
+
+export type Path = readonly (string | number)[];
+
+/** The object's own member, never one inherited from JavaScript. */
+export function member(object: JsonObject, name: string): Json | undefined {
+	return Object.hasOwn(object, name) ? object[name] : undefined;
+}
+
+export function isObject(value: unknown): value is JsonObject {
+	return value !== null && typeof value === 'object' && !Array.isArray(value);
+}
+
+export function isScalar(value: unknown): value is Scalar {
+	return value === null || typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean';
+}
+
+/** A JSONPath (RFC 9535) from the document's root: `$.tags[2]`, `$['odd name']`. */
+export function pathText(path: Path): string {
+	let text = '$';
+	for (const step of path) {
+		if (typeof step === 'number') text += `[${step}]`;
+		else if (/^[A-Za-z_][A-Za-z0-9_]*$/.test(step)) text += `.${step}`;
+		else text += `[${quoted(step)}]`;
+	}
+	return text;
+}
+
+function quoted(name: string): string {
+	return `'${JSON.stringify(name).slice(1, -1).replaceAll('\\"', '"').replaceAll("'", "\\'")}'`;
+}
+
+/**
+ * A JSON text that was read, with what reading loses: which numbers a double does not hold. ECMAScript's JSON.parse rounds
+ * silently; rows must not (contract/rules.md 2.6).
+ */
+export class JsonDocument {
+	readonly value: Json;
+	readonly #text: string;
+	#inexact: InexactNumber[] | undefined;
+
+	private constructor(value: Json, text: string) {
+		this.value = value;
+		this.#text = text;
+	}
+
+	/** Reads a request body. @throws Refusal `invalid_json` for bytes that are not UTF-8 or not JSON. */
+	static fromBytes(bytes: Buffer): JsonDocument {
+		if (!isUtf8(bytes)) throw new Refusal('invalid_json', 'The body is not UTF-8. Send JSON encoded as UTF-8.');
+		return JsonDocument.fromText(bytes.toString('utf8'), 'body');
+	}
+
+	/** Reads `text`. `what` names it in the refusal. */
+	static fromText(text: string, what: string): JsonDocument {
+		let value: Json;
+		try {
+			value = JSON.parse(text) as Json;
+		} catch (error) {
+			const position = /position (\d+)/.exec(String(error))?.[1];
+			const where = position === undefined ? '' : ` at character ${position}`;
+			const empty = text === '' ? ` The ${what} is empty.` : '';
+			throw new Refusal(
+				'invalid_json',
+				`The ${what} is not valid JSON${where}.${empty} Send one JSON object, for example {"title":"Buy milk"}.`,
+				position === undefined ? undefined : { position: Number(position) },
+			);
+		}
+		return new JsonDocument(value, text);
+	}
+
+	/**
+	 * Refuses what could not be stored and answered unchanged, anywhere below `value`, which stands at `path` in this document
+	 * and counts as nesting level 1.
+	 * @throws Refusal number_not_exact, invalid_string, nesting_too_deep or invalid_member_name, with the JSON path in `details`.
+	 */
+	checkStorable(value: Json, path: Path): void {
+		this.#check(value, path, 1);
+	}
+
+	#check(value: Json, path: Path, level: number): void {
+		if (typeof value === 'string') checkString(value, path);
+		else if (typeof value === 'number') this.#checkNumber(value, path);
+		else if (value !== null && typeof value === 'object') {
+			if (level > MAX_NESTING) {
+				throw new Refusal(
+					'nesting_too_deep',
+					`The value at ${pathText(path)} is nested deeper than ${MAX_NESTING} levels. Send a flatter value, or store the inner part as text.`,
+					{ path: pathText(path), limit: MAX_NESTING },
+				);
+			}
+			if (Array.isArray(value)) {
+				for (let i = 0; i < value.length; i++) this.#checkInner(value[i]!, path, i, level);
+			} else {
+				for (const name of Object.keys(value)) {
+					checkMemberName(name, path);
+					this.#checkInner(value[name]!, path, name, level);
+				}
+			}
+		}
+	}
+
+	/** Paths are only built where they are needed: this runs for each member of each row that is written. */
+	#checkInner(value: Json, path: Path, step: string | number, level: number): void {
+		if (value === null || typeof value === 'boolean') return;
+		if (typeof value === 'string' && value.isWellFormed() && !value.includes('\0')) return;
+		if (typeof value === 'number' && value !== 0 && Math.abs(value) <= Number.MAX_SAFE_INTEGER) return;
+		this.#check(value, [...path, step], typeof value === 'object' ? level + 1 : level);
+	}
+
+	#checkNumber(value: number, path: Path): void {
+		if (value !== 0 && Math.abs(value) <= Number.MAX_SAFE_INTEGER) return;
+		if (value === 0 && !/0{300}|e-/i.test(this.#text)) return;
+		this.#inexact ??= findInexactNumbers(this.#text);
+		const found = this.#inexact.find((number) => samePath(number.path, path));
+		if (found === undefined) return;
+		const sent = found.token.length > 40 ? `${found.token.slice(0, 40)}…` : found.token;
+		throw new Refusal(
+			'number_not_exact',
+			`The number ${sent} at ${pathText(path)} cannot be kept exactly as a double. Send it as a string, for example "${sent}".`,
+			{ path: pathText(path) },
+		);
+	}
+}
+
+/** @throws Refusal invalid_string */
+export function checkString(value: string, path: Path): void {
+	const fault = value.isWellFormed()
+		? value.includes('\0')
+			? 'the character U+0000'
+			: undefined
+		: 'half a surrogate pair';
+	if (fault === undefined) return;
+	throw new Refusal(
+		'invalid_string',
+		`The string at ${pathText(path)} holds ${fault}, which cannot be stored. Remove it, or encode the text (for example as base64).`,
+		{ path: pathText(path) },
+	);
+}
+
+/** @throws Refusal invalid_member_name or invalid_string */
+export function checkMemberName(name: string, path: Path): void {
+	// A UTF-16 unit is at most three bytes of UTF-8, so short names need no count.
+	const fits = name.length * 3 <= MAX_MEMBER_NAME_BYTES || Buffer.byteLength(name) <= MAX_MEMBER_NAME_BYTES;
+	if (name === '' || !fits) {
+		const fault = name === '' ? 'is empty' : `is longer than ${MAX_MEMBER_NAME_BYTES} bytes`;
+		throw new Refusal(
+			'invalid_member_name',
+			`A member name at ${pathText(path)} ${fault}. Send names of 1 to ${MAX_MEMBER_NAME_BYTES} bytes.`,
+			{ path: pathText(path), limit: MAX_MEMBER_NAME_BYTES },
+		);
+	}
+	if (!name.isWellFormed() || name.includes('\0')) checkString(name, path);
+}
+
+interface InexactNumber {
+	readonly path: Path;
+	readonly token: string;
+}
+
+function samePath(a: Path, b: Path): boolean {
+	return a.length === b.length && a.every((step, i) => step === b[i]);
+}
+
+function startsWith(path: Path, prefix: Path): boolean {
+	return prefix.length <= path.length && prefix.every((step, i) => step === path[i]);
+}
+
+/** Is the value of this number token lost when it becomes a double? Decimals may round; integers and magnitudes may not. */
+function isInexact(token: string): boolean {
+	const value = Number(token);
+	if (!Number.isFinite(value)) return true;
+	if (/^-?\d+$/.test(token)) return BigInt(token) !== BigInt(value);
+	return value === 0 && /[1-9]/.test(token.split(/e/i)[0]!);
+}
+
+/**
+ * Finds the number tokens of a valid JSON text that a double does not hold. Runs only for texts that have suspicious numbers.
+ * Of a name that is sent twice the last value counts, so what was found under the first is dropped.
+ */
+function findInexactNumbers(text: string): InexactNumber[] {
+	const tokens = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|[{}[\],:]|true|false|null/g;
+	const path: (string | number)[] = [];
+	const inObject: boolean[] = [];
+	let expectName = false;
+	let found: InexactNumber[] = [];
+	for (const [token] of text.matchAll(tokens)) {
+		const first = token[0]!;
+		if (first === '{' || first === '[') {
+			inObject.push(first === '{');
+			path.push(first === '{' ? '' : 0);
+			expectName = first === '{';
+		} else if (first === '}' || first === ']') {
+			inObject.pop();
+			path.pop();
+			expectName = false;
+		} else if (first === ',') {
+			if (inObject.at(-1)) expectName = true;
+			else path.push((path.pop() as number) + 1);
+		} else if (first === '"' && expectName) {
+			path.pop();
+			path.push(JSON.parse(token) as string);
+			expectName = false;
+			if (found.length > 0) found = found.filter((number) => !startsWith(number.path, path));
+		} else if ((first === '-' || (first >= '0' && first <= '9')) && isInexact(token)) {
+			found.push({ path: [...path], token });
+		}
+	}
+	return found;
+}
+
+/** One text for all spellings of one JSON value: members in order of name, at every level. For comparing, not for storing. */
+export function canonicalText(value: Json): string {
+	if (Array.isArray(value)) return `[${value.map(canonicalText).join(',')}]`;
+	if (!isObject(value)) return JSON.stringify(value);
+	const members = Object.keys(value)
+		.sort()
+		.map((name) => `${JSON.stringify(name)}:${canonicalText(value[name]!)}`);
+	return `{${members.join(',')}}`;
+}

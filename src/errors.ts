@@ -1,0 +1,101 @@
+/**
+ * Every refusal the service can give, once: its code, its natural status and what it means. `docs/errors.md` is generated from
+ * this table. An operation answers only with the statuses its contract entry lists; the faces map the rest (see
+ * `operations/run.ts`).
+ */
+export const ERROR_CATALOGUE = {
+	// The request as such.
+	invalid_json: [400, 'The body is not valid JSON in UTF-8.'],
+	invalid_content_type: [400, 'The body does not say that it is JSON.'],
+	invalid_request: [400, "The body does not have the operation's members."],
+	invalid_query: [400, 'The query string cannot be read.'],
+	unknown_parameter: [400, 'The operation has no such query parameter.'],
+	duplicate_parameter: [400, 'A query parameter is given twice.'],
+	bad_request: [400, 'The HTTP request is malformed.'],
+	body_too_large: [413, 'The body is larger than the operation accepts.'],
+	headers_too_large: [431, 'The header section is larger than 64 KB.'],
+	request_timeout: [408, 'The request did not arrive in time.'],
+	// Who is calling.
+	missing_api_key: [401, 'There is no bearer API key.'],
+	invalid_api_key: [401, 'The API key is unknown or revoked.'],
+	invalid_magic_link: [401, 'The magic-link token is unknown, used or expired.'],
+	invalid_email: [400, 'The email address is not one.'],
+	email_refused: [400, 'The mail server refuses to deliver to the address.'],
+	sign_in_off: [400, 'The operator switched sign-in by magic link off.'],
+	dev_link_refused: [400, 'Magic links are shown in the answer only to callers on the same machine.'],
+	rate_limited: [429, 'There were too many calls in the window.'],
+	// Names and parameters.
+	invalid_table_name: [400, 'The table name does not follow the pattern.'],
+	invalid_filter: [400, 'The filter is not an object of scalars.'],
+	filter_required: [400, 'A filter with at least one member is needed here.'],
+	invalid_sort: [400, 'The sort parameter names no member.'],
+	invalid_limit: [400, 'The limit is not a whole number in range.'],
+	invalid_key: [400, 'The natural key does not name scalar members of the row.'],
+	invalid_idempotency_key: [400, 'The idempotency key is not 1 to 255 characters.'],
+	// Values that could not be stored unchanged.
+	reserved_field: [400, 'The row or patch carries a member that the service owns.'],
+	number_not_exact: [400, 'A number would not be stored as it was sent.'],
+	invalid_string: [400, 'A string holds U+0000 or half a surrogate pair.'],
+	nesting_too_deep: [400, 'The value is nested deeper than 64 levels.'],
+	invalid_member_name: [400, 'A member name is empty or longer than 256 bytes.'],
+	// What is stored.
+	row_not_found: [404, 'No live row matches.'],
+	version_not_found: [404, 'The version is not kept.'],
+	multiple_matches: [409, 'Several rows match where one may be changed.'],
+	key_not_unique: [400, 'Several rows already have the natural key.'],
+	idempotency_key_reused: [400, 'The idempotency key was used for other JSON.'],
+	// Limits.
+	table_limit_reached: [400, 'The account has as many tables as it may.'],
+	row_limit_reached: [400, 'The table has as many rows as it may.'],
+	row_too_large: [413, 'The row is larger than a row may be.'],
+	account_full: [413, 'The account would hold more bytes than it may.'],
+	archive_full: [400, 'No room is left to keep the answer of a keyed add.'],
+	key_limit_reached: [400, 'The account has as many live API keys as it may.'],
+	// Outside any operation.
+	not_found: [404, 'There is nothing at this path.'],
+	method_not_allowed: [405, 'The path does not have this method.'],
+	not_available: [400, 'This server does not have the operation yet.'],
+	internal_error: [500, 'A fault of ours; nothing was changed by a call that got this answer, unless it says so.'],
+	mail_unavailable: [503, 'The mail server cannot be reached.'],
+	storage_unavailable: [503, 'The disk is full or failing; nothing was written.'],
+	overloaded: [503, 'More calls are waiting than the server accepts.'],
+	shutting_down: [503, 'The server is stopping.'],
+} as const satisfies Record<string, readonly [status: number, meaning: string]>;
+
+export type ErrorCode = keyof typeof ERROR_CATALOGUE;
+
+/** A refusal as data, as it crosses threads and ends in the error body. */
+export interface RefusalData {
+	readonly code: ErrorCode;
+	/** One sentence or two: what was wrong, and what to send instead. */
+	readonly message: string;
+	/** The field, the index, the limit. */
+	readonly details?: Readonly<Record<string, unknown>> | undefined;
+}
+
+/** Thrown wherever a rule refuses a call; never a fault of ours. */
+export class Refusal extends Error implements RefusalData {
+	readonly code: ErrorCode;
+	readonly details: Readonly<Record<string, unknown>> | undefined;
+
+	constructor(code: ErrorCode, message: string, details?: Readonly<Record<string, unknown>>) {
+		super(message);
+		this.code = code;
+		this.details = details;
+	}
+
+	static from(data: RefusalData): Refusal {
+		return new Refusal(data.code, data.message, data.details);
+	}
+}
+
+/** The status a refusal has where its operation lists it. */
+export function naturalStatus(code: ErrorCode): number {
+	return ERROR_CATALOGUE[code][0];
+}
+
+/** The contract's error body. */
+export function errorBody(refusal: RefusalData): string {
+	const { code, message, details } = refusal;
+	return JSON.stringify({ error: details === undefined ? { code, message } : { code, message, details } });
+}

@@ -1,0 +1,99 @@
+import { createHash } from 'node:crypto';
+import type { FastifyInstance, FastifyReply } from 'fastify';
+import { JsonDocument } from '../domain/json.ts';
+import { Refusal } from '../errors.ts';
+import type { Gate } from '../operations/run.ts';
+import { clientOf } from './client-address.ts';
+import { answerOtherMethods } from './rest.ts';
+
+/**
+ * The page behind a magic link. Opening it uses nothing up, because mail scanners open links too: only its button verifies.
+ */
+
+const STYLE =
+	'body{font:16px/1.6 system-ui,sans-serif;max-width:36rem;margin:4rem auto;padding:0 1rem;color-scheme:light dark}' +
+	'button{font:inherit;padding:.6rem 1.2rem}code{word-break:break-all;user-select:all}';
+const STYLE_HASH = createHash('sha256').update(STYLE).digest('base64');
+const CSP = `default-src 'none'; style-src 'sha256-${STYLE_HASH}'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'`;
+const FORM_BYTES = 16_384;
+
+function escapeHtml(text: string): string {
+	return text
+		.replaceAll('&', '&amp;')
+		.replaceAll('<', '&lt;')
+		.replaceAll('>', '&gt;')
+		.replaceAll('"', '&quot;')
+		.replaceAll("'", '&#39;');
+}
+
+function page(title: string, content: string): string {
+	return `<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1"><meta name="robots" content="noindex">
+<title>${title} · pumaDB</title><style>${STYLE}</style></head>
+<body><main><h1>${title}</h1>
+${content}
+</main></body>
+</html>
+`;
+}
+
+function send(reply: FastifyReply, status: number, html: string): FastifyReply {
+	return reply
+		.code(status)
+		.headers({
+			'content-type': 'text/html; charset=utf-8',
+			'content-security-policy': CSP,
+			'cache-control': 'no-store',
+			'referrer-policy': 'no-referrer',
+			'x-robots-tag': 'noindex',
+		})
+		.send(html);
+}
+
+const BUTTON_PAGE = (token: string): string =>
+	page(
+		'Sign in',
+		`<p>Press the button to get an API key. The link works once.</p>
+<form method="post" action="/sign-in"><input type="hidden" name="token" value="${escapeHtml(token)}"><button type="submit">Get an API key</button></form>`,
+	);
+
+const KEY_PAGE = (key: string): string =>
+	page(
+		'Your API key',
+		`<p>Copy it now: it is not shown again. It opens your whole account, so keep it on servers and out of browsers and repositories.</p>
+<p><code>${escapeHtml(key)}</code></p>
+<p>Send it as <code>Authorization: Bearer …</code> with every call.</p>`,
+	);
+
+const FAULT_PAGE = (message: string): string => page('This link cannot be used', `<p>${escapeHtml(message)}</p>`);
+
+export function addSignInPage(app: FastifyInstance, gate: Gate, trustProxy: number): void {
+	app.get('/sign-in', (request, reply) => {
+		const token = new URLSearchParams(request.raw.url!.split('?')[1] ?? '').get('token') ?? '';
+		return token === ''
+			? send(reply, 400, FAULT_PAGE('The address has no token. Open the link exactly as it stands in the mail.'))
+			: send(reply, 200, BUTTON_PAGE(token));
+	});
+	app.post('/sign-in', {
+		config: { maxBodyBytes: FORM_BYTES, form: true },
+		handler: async (request, reply) => {
+			const client = clientOf(request.raw, trustProxy);
+			const token = new URLSearchParams(String(request.body ?? '')).get('token') ?? '';
+			const document = JsonDocument.fromText(JSON.stringify({ token }), 'form');
+			try {
+				gate.admitClient('verifyMagicLink', client);
+				const answer = await gate.run('verifyMagicLink', {
+					client,
+					body: { document, value: document.value, path: [] },
+				});
+				return send(reply, 200, KEY_PAGE((JSON.parse(answer.body as string) as { api_key: string }).api_key));
+			} catch (error) {
+				if (!(error instanceof Refusal)) throw error;
+				const status = error.code === 'rate_limited' ? 429 : error.code === 'invalid_magic_link' ? 401 : 400;
+				return send(reply, status, FAULT_PAGE(error.message));
+			}
+		},
+	});
+	answerOtherMethods(app, '/sign-in', ['GET', 'POST']);
+}

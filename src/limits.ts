@@ -1,0 +1,78 @@
+/**
+ * Every limit of the service, in one place. Names are those of `x-pumadb-limits` in the contract, whose values are the
+ * defaults; units are in the names. `Infinity` means that the operator switched a limit off (setting 0); JSON shows it as
+ * `null`.
+ */
+export interface Limits {
+	/** Tables with live rows an account may have. */
+	readonly maxTables: number;
+	/** Live rows a table may have. */
+	readonly maxRowsPerTable: number;
+	/** UTF-8 bytes of an account's live rows, each measured as compact JSON of its own members. */
+	readonly maxAccountBytes: number;
+	/** UTF-8 bytes of one row, measured the same way. */
+	readonly maxRowBytes: number;
+	/** Operations in one batch. */
+	readonly maxBatchOperations: number;
+	/** Reads per API key and minute. */
+	readonly readsPerMinute: number;
+	/** Writes per API key and minute; a batch is one. */
+	readonly writesPerMinute: number;
+	/** Rows one query may answer. */
+	readonly maxQueryLimit: number;
+	/** Archived versions kept of each row. */
+	readonly maxVersionsPerRow: number;
+	/** Days an archived version is kept. */
+	readonly versionRetentionDays: number;
+}
+
+export const DEFAULT_LIMITS: Limits = {
+	maxTables: 20,
+	maxRowsPerTable: 1000,
+	maxAccountBytes: 26_214_400,
+	maxRowBytes: 65_536,
+	maxBatchOperations: 100,
+	readsPerMinute: 60,
+	writesPerMinute: 30,
+	maxQueryLimit: 1000,
+	maxVersionsPerRow: 10,
+	versionRetentionDays: 30,
+};
+
+/** The limits that rule one write: the contract's, and the bound on what an account's undo and kept answers may hold. */
+export interface WriteLimits extends Limits {
+	/** UTF-8 bytes of an account's archived versions and kept answers together. */
+	readonly maxArchiveBytes: number;
+}
+
+/** Nesting levels a stored value may have; the row itself is level 1. */
+export const MAX_NESTING = 64;
+/** UTF-8 bytes of a member name, at any level of a row. */
+export const MAX_MEMBER_NAME_BYTES = 256;
+/** Characters of an idempotency key. */
+export const MAX_IDEMPOTENCY_KEY_CHARACTERS = 255;
+/** How long the answer of a keyed add is kept. */
+export const KEPT_ANSWER_MS = 24 * 60 * 60 * 1000;
+/** A kept answer younger than this is never given up to make room. */
+export const KEPT_ANSWER_PROTECTED_MS = 60 * 60 * 1000;
+/** API keys an account may have that are not revoked. */
+export const MAX_LIVE_KEYS = 100;
+/** How long a magic link lives. */
+export const MAGIC_LINK_MS = 15 * 60 * 1000;
+export const DAY_MS = 24 * 60 * 60 * 1000;
+
+/** What a body may have when no limit says more: 1 MiB, and 16 MiB for a batch. */
+const BODY_BYTES = 1024 * 1024;
+const BATCH_BODY_BYTES = 16 * 1024 * 1024;
+/** Room for the envelope around a row of the greatest size. */
+const ENVELOPE_BYTES = 64 * 1024;
+
+/**
+ * The greatest request body in bytes. It grows where the operator raised `maxRowBytes`, and stays bounded where that limit is
+ * switched off. JSON may spell a stored byte with up to six (`\u0041`), which is why a raised row limit is multiplied.
+ */
+export function maxBodyBytes(limits: Limits, batch: boolean): number {
+	const base = batch ? BATCH_BODY_BYTES : BODY_BYTES;
+	if (limits.maxRowBytes === Number.POSITIVE_INFINITY) return base;
+	return Math.max(base, limits.maxRowBytes * 6 + ENVELOPE_BYTES);
+}

@@ -1,0 +1,14 @@
+import { runCommand } from './cli/commands.ts';
+
+/** The program: alone reads the environment, the arguments, the clock and signals. Sets the exit code. */
+export async function main(): Promise<void> {
+	const stop = new AbortController();
+	for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop.abort());
+	process.exitCode = await runCommand(process.argv.slice(2), {
+		env: process.env,
+		clock: Date.now,
+		stopped: stop.signal,
+		print: (line) => process.stdout.write(`${line}\n`),
+		complain: (line) => process.stderr.write(`${line}\n`),
+	});
+}

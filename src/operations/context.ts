@@ -1,0 +1,87 @@
+import type { Mailer } from '../accounts/mail.ts';
+import type { Json, JsonDocument, Path } from '../domain/json.ts';
+import { Refusal } from '../errors.ts';
+import type { OPERATIONS } from '../generated/operations.ts';
+import type { WriteLimits } from '../limits.ts';
+import type { Store } from '../store/seam.ts';
+import type { ReadyAnswers } from './ready-answers.ts';
+import type { Windows } from './windows.ts';
+
+export type OperationId = keyof typeof OPERATIONS;
+
+/** What every operation may use. */
+export interface Context {
+	readonly store: Store;
+	readonly limits: WriteLimits;
+	/** Milliseconds since the epoch. */
+	readonly clock: () => number;
+	readonly ready: ReadyAnswers;
+	readonly signIn: SignInContext;
+}
+
+export interface SignInContext {
+	readonly on: boolean;
+	/** Undefined without mail: then links are shown in the answer, on loopback only. */
+	readonly mailer: Mailer | undefined;
+	/** The base of links handed out; an origin. */
+	readonly publicUrl: string;
+	/** Magic links per address and client in an hour; Infinity for no limit. */
+	readonly perHour: number;
+	readonly windows: Windows;
+}
+
+/** Who calls an operation of `/v1`. */
+export interface Caller {
+	readonly accountId: string;
+	readonly keyId: string;
+}
+
+/** Who calls a sign-in operation. */
+export interface Client {
+	/** The client's address, as counted for limits. */
+	readonly address: string;
+	/** Is the caller on this machine, by peer, Host and the absence of a proxy? */
+	readonly local: boolean;
+}
+
+/** A value that stands somewhere in a document that was read. */
+export interface Part {
+	readonly document: JsonDocument;
+	readonly value: Json;
+	readonly path: Path;
+}
+
+/** What a face hands over, translated but unchecked. Which members are there depends on the operation. */
+export interface Input {
+	readonly table?: string;
+	/** The members of the operation's body. */
+	readonly body?: Part;
+	readonly filter?: Part | undefined;
+	readonly sort?: string | undefined;
+	readonly limit?: string | undefined;
+	readonly id?: string | undefined;
+	readonly idempotencyKey?: string | undefined;
+	readonly caller?: Caller;
+	readonly client?: Client;
+}
+
+/** What an operation answers: compact JSON text, whole or in pieces. */
+export interface Answer {
+	readonly body: string | AsyncIterable<string>;
+	/** True where the answer is a kept one. */
+	readonly replayed?: boolean;
+}
+
+export type Run = (context: Context, input: Input) => Answer | Promise<Answer>;
+
+/** The body that a face must have handed over. */
+export function bodyOf(input: Input): Part {
+	if (input.body !== undefined) return input.body;
+	throw new Refusal('invalid_json', 'The body is missing. Send one JSON object with Content-Type: application/json.');
+}
+
+/** The caller that the gate must have found. */
+export function callerOf(input: Input): Caller {
+	if (input.caller === undefined) throw new Error('An operation of an account was run without a caller.');
+	return input.caller;
+}

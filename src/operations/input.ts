@@ -1,0 +1,132 @@
+import { EVERY_ROW, type Filter, readFilter } from '../domain/filter.ts';
+import {
+	checkMemberName,
+	checkString,
+	isObject,
+	type Json,
+	type JsonObject,
+	type Path,
+	pathText,
+} from '../domain/json.ts';
+import type { Sort } from '../domain/value.ts';
+import { Refusal } from '../errors.ts';
+import { OPERATIONS } from '../generated/operations.ts';
+import type { Fault, Validator } from '../generated/validators.js';
+import { type Limits, MAX_IDEMPOTENCY_KEY_CHARACTERS } from '../limits.ts';
+import { bodyOf, type Input, type OperationId, type Part } from './context.ts';
+
+/** How operations read what a face handed over. Each rule of what may be sent is here or in the domain, once. */
+
+const TABLE_NAME = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/;
+
+/** @throws Refusal invalid_table_name */
+export function tableOf(input: Input): string {
+	return checkTableName(input.table ?? '');
+}
+
+export function checkTableName(name: string): string {
+	if (TABLE_NAME.test(name)) return name;
+	throw new Refusal(
+		'invalid_table_name',
+		'A table name is a letter followed by up to 63 letters, digits, "_" or "-". Send a name such as "notes".',
+		{ table: name.slice(0, 100), pattern: TABLE_NAME.source },
+	);
+}
+
+/** The body's members, shaped as the contract says. @throws Refusal invalid_request */
+export function shapedBody<T>(input: Input, operation: OperationId, validator: Validator): { body: T; part: Part } {
+	const part = bodyOf(input);
+	if (!validator(part.value)) throw invalidRequest(operation, validator.errors?.[0], part.value);
+	return { body: part.value as T, part };
+}
+
+/** A refusal that says which member is wrong and shows a body that is right. */
+export function invalidRequest(
+	operation: OperationId,
+	fault: Fault | undefined,
+	body: Json,
+	details: object = {},
+): Refusal {
+	const { example } = OPERATIONS[operation];
+	if (!isObject(body)) {
+		return new Refusal('invalid_request', `The body must be a JSON object. Send for example ${example}.`, {
+			...details,
+		});
+	}
+	const at = (fault?.instancePath ?? '').slice(1).replaceAll('/', '.');
+	const field = fault?.keyword === 'required' ? joined(at, String(fault.params.missingProperty)) : at;
+	const wrong =
+		fault?.keyword === 'required'
+			? `The member "${field}" is missing`
+			: `The member "${field}" ${fault?.message ?? 'is wrong'}`;
+	return new Refusal('invalid_request', `${wrong}. Send for example ${example}.`, { field, ...details });
+}
+
+function joined(path: string, name: string): string {
+	return path === '' ? name : `${path}.${name}`;
+}
+
+/** The filter of a read; none means every row. */
+export function readFilterOf(part: Part | undefined): Filter {
+	return part === undefined ? EVERY_ROW : readFilter(part.document, part.value, part.path);
+}
+
+/** @throws Refusal invalid_sort */
+export function sortOf(text: string | undefined): Sort | undefined {
+	if (text === undefined) return undefined;
+	const descending = text.startsWith('-');
+	const member = descending ? text.slice(1) : text;
+	if (member !== '') return { member, descending };
+	throw new Refusal(
+		'invalid_sort',
+		'The sort parameter names no member. Send for example sort=created_at or sort=-created_at.',
+		{
+			field: 'sort',
+		},
+	);
+}
+
+/** @throws Refusal invalid_limit */
+export function limitOf(text: string | undefined, limits: Limits): number {
+	const max = limits.maxQueryLimit;
+	if (text === undefined) return max;
+	const limit = /^[0-9]{1,15}$/.test(text) ? Number(text) : 0;
+	if (limit >= 1 && limit <= max) return limit;
+	const range = max === Number.POSITIVE_INFINITY ? 'of at least 1' : `from 1 to ${max}`;
+	throw new Refusal(
+		'invalid_limit',
+		`The limit must be a whole number ${range}. Send for example limit=${Math.min(max, 100)}.`,
+		{
+			field: 'limit',
+			limit: max,
+		},
+	);
+}
+
+/** @throws Refusal invalid_idempotency_key */
+export function checkIdempotencyKey(key: string, path: Path): string {
+	checkString(key, path);
+	if (key !== '' && [...key].length <= MAX_IDEMPOTENCY_KEY_CHARACTERS) return key;
+	throw new Refusal(
+		'invalid_idempotency_key',
+		`An idempotency key has 1 to ${MAX_IDEMPOTENCY_KEY_CHARACTERS} characters. Send for example a UUID, the same for each retry of one add.`,
+		{ limit: MAX_IDEMPOTENCY_KEY_CHARACTERS },
+	);
+}
+
+/** The members of a natural key, from `"email"` or `["user","day"]`. @throws Refusal invalid_key */
+export function keyMembers(key: string | readonly string[], row: JsonObject, path: Path): readonly string[] {
+	const members = typeof key === 'string' ? [key] : [...new Set(key)];
+	for (const name of members) checkMemberName(name, path);
+	const faulty = members.find((name) => !Object.hasOwn(row, name) || typeof row[name] === 'object');
+	if (faulty === undefined) return members;
+	const problem = Object.hasOwn(row, faulty) ? 'is not a string, number or boolean in the row' : 'is not in the row';
+	throw new Refusal(
+		'invalid_key',
+		`The key member "${faulty}" ${problem}. Send for example ${OPERATIONS.upsertRow.example}.`,
+		{
+			field: faulty,
+			path: pathText(path),
+		},
+	);
+}

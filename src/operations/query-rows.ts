@@ -1,0 +1,47 @@
+import type { Filter } from '../domain/filter.ts';
+import { type Sort, sortRows } from '../domain/value.ts';
+import { type Answer, type Context, callerOf, type Run } from './context.ts';
+import { limitOf, readFilterOf, sortOf, tableOf } from './input.ts';
+
+/** Answers the rows that match, in order of creation or sorted. */
+export const queryRows: Run = async (context, input) => {
+	const table = tableOf(input);
+	const { accountId } = callerOf(input);
+	const filter = readFilterOf(input.filter);
+	const sort = sortOf(input.sort);
+	const limit = limitOf(input.limit, context.limits);
+	return query(context, { accountId, table, filter, sort, limit });
+};
+
+export interface Query {
+	readonly accountId: string;
+	readonly table: string;
+	readonly filter: Filter;
+	readonly sort: Sort | undefined;
+	readonly limit: number;
+}
+
+async function query(context: Context, asked: Query): Promise<Answer> {
+	const { accountId, table, filter, sort, limit } = asked;
+	const name = nameOf(asked);
+	// Read before the rows: should a write come between, the answer is remembered under the older generation and never served.
+	const generation = context.store.read.generation(accountId, table);
+	const ready = context.ready.get(name, generation);
+	if (ready !== undefined) return { body: ready };
+	const rows =
+		sort === undefined
+			? await context.store.read.rows(accountId, table, filter, limit)
+			: sortRows(await context.store.read.rowTexts(accountId, table, filter), sort)
+					.slice(0, limit)
+					.join(',');
+	const body = `{"rows":[${rows}]}`;
+	context.ready.set(name, generation, body);
+	return { body };
+}
+
+/** One name for equal queries. */
+function nameOf({ accountId, table, filter, sort, limit }: Query): string {
+	const plain = `${accountId}/${table}?${limit}`;
+	if (filter.members.length === 0 && sort === undefined) return plain;
+	return plain + JSON.stringify([filter.members, filter.values, sort]);
+}

@@ -1,0 +1,38 @@
+/**
+ * Answers of queries, kept while their table is unchanged. An entry counts only under the table's present generation, which
+ * every answered write moves on, so a kept answer is never older than the last answered write.
+ */
+export class ReadyAnswers {
+	readonly #maxCharacters: number;
+	readonly #answers = new Map<string, { generation: number; body: string }>();
+	#characters = 0;
+
+	/** @param maxCharacters room for all kept answers together, about a byte each. */
+	constructor(maxCharacters: number) {
+		this.#maxCharacters = maxCharacters;
+	}
+
+	get(name: string, generation: number | undefined): string | undefined {
+		const found = this.#answers.get(name);
+		return found !== undefined && found.generation === generation ? found.body : undefined;
+	}
+
+	set(name: string, generation: number | undefined, body: string): void {
+		// One answer may take a hundredth of the room, so that a few large ones do not push out all others.
+		if (generation === undefined || body.length > this.#maxCharacters / 100) return;
+		this.#drop(name);
+		for (const oldest of this.#answers.keys()) {
+			if (this.#characters + body.length <= this.#maxCharacters) break;
+			this.#drop(oldest);
+		}
+		this.#answers.set(name, { generation, body });
+		this.#characters += body.length;
+	}
+
+	#drop(name: string): void {
+		const found = this.#answers.get(name);
+		if (found === undefined) return;
+		this.#characters -= found.body.length;
+		this.#answers.delete(name);
+	}
+}

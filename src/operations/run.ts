@@ -1,0 +1,140 @@
+import { parseApiKey, secretHash } from '../accounts/secrets.ts';
+import { type ErrorCode, naturalStatus, Refusal } from '../errors.ts';
+import { OPERATIONS } from '../generated/operations.ts';
+import { addRow } from './add-row.ts';
+import { batch } from './batch.ts';
+import type { Answer, Caller, Client, Context, Input, OperationId, Run } from './context.ts';
+import { countRows } from './count-rows.ts';
+import { createKey } from './create-key.ts';
+import { deleteWhere } from './delete-where.ts';
+import { exportTables } from './export-tables.ts';
+import { listKeys } from './list-keys.ts';
+import { listTables } from './list-tables.ts';
+import { listVersions } from './list-versions.ts';
+import { notAvailable } from './not-available.ts';
+import { queryRows } from './query-rows.ts';
+import { requestMagicLink } from './request-magic-link.ts';
+import { restoreVersion } from './restore-version.ts';
+import { revokeKey } from './revoke-key.ts';
+import { refuseAbove } from './sign-in-limits.ts';
+import { updateRow } from './update-row.ts';
+import { updateWhere } from './update-where.ts';
+import { upsertRow } from './upsert-row.ts';
+import { verifyMagicLink } from './verify-magic-link.ts';
+import { type Admission, Windows } from './windows.ts';
+
+const RUNS: Readonly<Record<OperationId, Run>> = {
+	requestMagicLink,
+	verifyMagicLink,
+	queryRows,
+	addRow,
+	deleteWhere,
+	upsertRow,
+	batch,
+	updateRow,
+	updateWhere,
+	countRows,
+	listVersions,
+	restoreVersion,
+	listTables,
+	exportTables,
+	createTextFieldLink: notAvailable,
+	createRowLink: notAvailable,
+	createQueryLink: notAvailable,
+	listKeys,
+	createKey,
+	revokeKey,
+};
+
+/** Operations that are reads for the rate limit: GETs and the three link calls. */
+const READS: ReadonlySet<OperationId> = new Set(
+	Object.values(OPERATIONS)
+		.filter(
+			({ id, method }) =>
+				method === 'GET' || id === 'createTextFieldLink' || id === 'createRowLink' || id === 'createQueryLink',
+		)
+		.map(({ id }) => id),
+);
+
+const MINUTE_MS = 60_000;
+
+/** What the rate limit says of a call; undefined where it is off. */
+export interface RateState extends Admission {
+	readonly policy: 'reads' | 'writes';
+}
+
+/**
+ * The one gate in front of every operation, for every face: who calls, may they call now, run, and which status a refusal has.
+ * A face calls {@link authenticate} and {@link admit} before it reads a body, then {@link run}.
+ */
+export class Gate {
+	readonly context: Context;
+	readonly #windows: Windows;
+
+	constructor(context: Context) {
+		this.context = context;
+		this.#windows = new Windows(MINUTE_MS, context.clock);
+	}
+
+	/**
+	 * The caller behind an `Authorization` header (RFC 6750 section 2.1).
+	 * @throws Refusal missing_api_key or invalid_api_key
+	 */
+	async authenticate(authorization: string | undefined): Promise<Caller> {
+		const presented = authorization === undefined ? undefined : /^bearer +(\S+)$/i.exec(authorization)?.[1];
+		if (presented === undefined) {
+			throw new Refusal(
+				'missing_api_key',
+				'There is no API key. Send "Authorization: Bearer puma_live_…"; POST /auth/magic-link and POST /auth/verify make one.',
+			);
+		}
+		const parts = parseApiKey(presented);
+		const key =
+			parts === undefined ? undefined : await this.context.store.read.key(parts.accountId, secretHash(parts.secret));
+		if (key === undefined) {
+			throw new Refusal(
+				'invalid_api_key',
+				'This API key is unknown or revoked. Send a live one; POST /auth/magic-link starts making a new one.',
+			);
+		}
+		this.context.store.keyUsed(key.accountId, key.id);
+		return { accountId: key.accountId, keyId: key.id };
+	}
+
+	/** Counts a call against its key's limit. The state goes into the answer's headers, whether or not the call is admitted. */
+	admit(operation: OperationId, caller: Caller): RateState | undefined {
+		const policy = READS.has(operation) ? 'reads' : 'writes';
+		const limit = policy === 'reads' ? this.context.limits.readsPerMinute : this.context.limits.writesPerMinute;
+		if (limit === Number.POSITIVE_INFINITY) return undefined;
+		return { ...this.#windows.count(`${policy} ${caller.keyId}`, limit), policy };
+	}
+
+	/** Counts a sign-in call against its client's address. @throws Refusal rate_limited */
+	admitClient(operation: OperationId, client: Client): void {
+		const { signIn } = this.context;
+		refuseAbove(signIn, `${operation} ${client.address}`, signIn.perHour * 10);
+	}
+
+	/** Runs an admitted operation. @throws Refusal */
+	run(operation: OperationId, input: Input): Answer | Promise<Answer> {
+		return RUNS[operation](this.context, input);
+	}
+}
+
+/** The refusal of a call that {@link Gate.admit} did not admit. */
+export function rateLimited(state: RateState): Refusal {
+	return new Refusal(
+		'rate_limited',
+		`This API key made its ${state.limit} ${state.policy} of this minute. Wait ${state.resetSeconds} seconds; put several writes into one batch, which counts once.`,
+		{ limit: state.limit, retry_after: state.resetSeconds },
+	);
+}
+
+/** The status of a refusal: its own where the operation lists it, else 400, or 401 where that is what is listed. */
+export function statusOf(operation: OperationId | undefined, code: ErrorCode): number {
+	const natural = naturalStatus(code);
+	if (operation === undefined || natural >= 500) return natural;
+	const statuses: readonly number[] = OPERATIONS[operation].statuses;
+	if (statuses.includes(natural)) return natural;
+	return statuses.includes(400) ? 400 : 401;
+}

@@ -1,0 +1,106 @@
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import pino, { type Logger } from 'pino';
+import { smtpMailer } from './accounts/mail.ts';
+import { type AdminSocket, listenForOperators } from './cli/admin-socket.ts';
+import type { Config } from './config.ts';
+import { makeMetrics } from './http/metrics.ts';
+import { createServer, type Server } from './http/server.ts';
+import type { Context } from './operations/context.ts';
+import { ReadyAnswers } from './operations/ready-answers.ts';
+import { Windows } from './operations/windows.ts';
+import { SqliteStore } from './store/sqlite/store.ts';
+
+const HOUR_MS = 3_600_000;
+/** Room for ready answers, in characters. */
+const READY_CHARACTERS = 24_000_000;
+
+export interface Running {
+	readonly url: string;
+	stop(): Promise<void>;
+}
+
+export interface ServeOptions {
+	readonly config: Config;
+	/** Milliseconds since the epoch. */
+	readonly clock: () => number;
+	/** Told when the server cannot go on; it should be stopped. */
+	readonly onFatal: () => void;
+	/** Most calls in one commit; only the benchmark sets it. */
+	readonly maxGroup?: number;
+}
+
+/** Logs to standard error, buffered: standard output carries the one line that says where the server is. */
+export function makeLog(level: string): Logger {
+	return pino(
+		{ level, base: null, timestamp: pino.stdTimeFunctions.isoTime },
+		pino.destination({ fd: 2, sync: false, minLength: 4096 }),
+	);
+}
+
+/** Opens the store, starts listening, and resolves once the server can answer. */
+export async function serve({ config, clock, onFatal, maxGroup }: ServeOptions): Promise<Running> {
+	const log = makeLog(config.logLevel);
+	const flush = setInterval(() => log.flush(), 500);
+	flush.unref();
+	const store = await SqliteStore.open({
+		dataDir: config.dataDir,
+		limits: config.limits,
+		clock,
+		onFault: (message, cause) => log.error({ cause }, message),
+		onFatal,
+		...(maxGroup === undefined ? {} : { maxGroup }),
+	});
+	let server: Server | undefined;
+	let operators: AdminSocket | undefined;
+	try {
+		const mailer =
+			config.smtpUrl === undefined
+				? undefined
+				: await smtpMailer(config.smtpUrl, config.mailFrom, (cause) =>
+						log.warn({ cause }, 'A sign-in mail could not be sent.'),
+					);
+		const signIn = {
+			on: config.signIn,
+			mailer,
+			publicUrl: config.publicUrl ?? '',
+			perHour: config.signInsPerHour,
+			windows: new Windows(HOUR_MS, clock),
+		};
+		const context: Context = { store, limits: config.limits, clock, ready: new ReadyAnswers(READY_CHARACTERS), signIn };
+		const metrics = config.metrics ? await makeMetrics(() => store.waitingWrites) : undefined;
+		server = createServer({ context, log, metrics, trustProxy: config.trustProxy });
+		await server.app.listen({ host: config.host, port: config.port, backlog: 1024 });
+		signIn.publicUrl = config.publicUrl ?? originOf(config.host, server.app.server.address() as AddressInfo);
+		operators = await listenForOperators(config.dataDir, store);
+		const { app, stop } = server;
+		const url = originOf(config.host, app.server.address() as AddressInfo);
+		log.info({ url, dataDir: config.dataDir }, 'Ready.');
+		return {
+			url,
+			async stop() {
+				clearInterval(flush);
+				log.info('Stopping.');
+				await stop();
+				await operators?.close();
+				await store.close();
+				mailer?.close();
+				await new Promise<void>((resolve) => log.flush(() => resolve()));
+			},
+		};
+	} catch (error) {
+		await server?.stop();
+		await operators?.close();
+		await store.close();
+		throw error;
+	}
+}
+
+function originOf(host: string, { port }: AddressInfo): string {
+	return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+
+/** Resolves when the signal fires. */
+export async function aborted(signal: AbortSignal): Promise<void> {
+	if (!signal.aborted) await once(signal, 'abort');
+}

@@ -1,0 +1,77 @@
+import type { AccountCommand, AccountOutcome, KeyRecord } from '../accounts/rules.ts';
+import type { Filter } from '../domain/filter.ts';
+import type { RowOperation } from '../domain/writes.ts';
+import type { RefusalData } from '../errors.ts';
+
+/**
+ * The one seam between what pumaDB decides and where it keeps it. An engine loads what a decision needs and applies what was
+ * decided, atomically and durably; it decides nothing.
+ */
+export interface Store {
+	readonly read: Reader;
+	/**
+	 * Runs the operations on one table of one account, all of them or none, each seeing those before it.
+	 * The promise resolves once the result is on disk.
+	 */
+	writeRows(call: RowsCall): Promise<RowsOutcome>;
+	/** Runs one command on accounts, keys or magic links. The promise resolves once its effect is on disk. */
+	writeAccounts(command: AccountCommand): Promise<AccountOutcome>;
+	/** Notes that a key was used; kept within a minute, and not answered. */
+	keyUsed(accountId: string, keyId: string): void;
+	/** Asks that nothing of what was erased stays on disk, in logs either. */
+	scrub(): void;
+	/** Resolves when the store can answer; rejects where it cannot. */
+	ping(): Promise<void>;
+	/** Finishes what was asked, brings the file up to date and lets go of it. */
+	close(): Promise<void>;
+}
+
+export interface RowsCall {
+	readonly accountId: string;
+	readonly table: string;
+	readonly operations: readonly RowOperation[];
+}
+
+export type RowsOutcome =
+	| { readonly results: readonly string[]; readonly replayed: boolean }
+	/** `index` is the position of the operation that failed. */
+	| { readonly refusal: RefusalData; readonly index: number };
+
+type Awaitable<T> = T | Promise<T>;
+
+export interface VersionText {
+	readonly version: number;
+	readonly archivedAt: string;
+	readonly deleted: boolean;
+	readonly row: string;
+}
+
+/** Reads see every write that was answered before they began. */
+export interface Reader {
+	/** The live key with this hash. */
+	key(accountId: string, secretHash: string): Awaitable<KeyRecord | undefined>;
+	keys(accountId: string): Awaitable<KeyRecord[]>;
+	/** The id of the account with this email address. */
+	accountOf(email: string): Awaitable<string | undefined>;
+	/** Texts of the rows that match, in order of creation, joined by commas. */
+	rows(accountId: string, table: string, filter: Filter, limit: number): Awaitable<string>;
+	/** The same, one text a row. */
+	rowTexts(accountId: string, table: string, filter: Filter): Awaitable<string[]>;
+	count(accountId: string, table: string, filter: Filter): Awaitable<number>;
+	/** Newest first, those archived at `since` or later, at most `limit`. */
+	versions(accountId: string, table: string, id: string, since: string, limit: number): Awaitable<VersionText[]>;
+	/** In order of name: tables with live rows, and tables with deleted rows archived at `since` or later. */
+	tables(accountId: string, since: string): Awaitable<{ name: string; rows: number }[]>;
+	/**
+	 * Every live row of the account from one moment in time, as pieces of bounded size: a table's name, then its row texts.
+	 * Ends the snapshot when the iteration ends or is given up.
+	 */
+	export(accountId: string): AsyncIterable<ExportPiece>;
+	/**
+	 * A number that changes whenever an answered write changed the table, and is never seen twice for different contents.
+	 * Undefined where the engine cannot know.
+	 */
+	generation(accountId: string, table: string): number | undefined;
+}
+
+export type ExportPiece = { readonly table: string } | { readonly rows: readonly string[] };

@@ -1,0 +1,117 @@
+import type { JsonObject } from '../../domain/json.ts';
+import { identityOf, ownTextOf, rowBytes } from '../../domain/row.ts';
+import { rowKey } from '../../domain/value.ts';
+import { storedBytes } from '../../domain/writes.ts';
+import type { Database } from './driver.ts';
+import { idBytes } from './ids.ts';
+
+/** Queries that answer a row for each broken invariant; `fault` says which. */
+const INVARIANTS: readonly string[] = [
+	`SELECT 'account ' || a.account_id || ' has no usage' AS fault FROM accounts a LEFT JOIN usage u USING (account_id) WHERE u.account_id IS NULL`,
+	`SELECT 'usage of ' || u.account_id || ' has no account' AS fault FROM usage u LEFT JOIN accounts a USING (account_id) WHERE a.account_id IS NULL`,
+	`SELECT 'key ' || k.key_id || ' has no account' AS fault FROM api_keys k LEFT JOIN accounts a USING (account_id) WHERE a.account_id IS NULL`,
+	`SELECT 'table ' || t.table_no || ' has no account' AS fault FROM tables t LEFT JOIN accounts a USING (account_id)
+		WHERE a.account_id IS NULL AND t.account_id NOT IN (SELECT account_id FROM erasures)`,
+	`SELECT 'row at place ' || r.place || ' has no table' AS fault FROM rows r LEFT JOIN tables t USING (table_no) WHERE t.table_no IS NULL`,
+	`SELECT 'version ' || v.version_no || ' has no table of its account' AS fault FROM versions v LEFT JOIN tables t USING (table_no)
+		WHERE t.account_id IS NOT v.account_id`,
+	`SELECT 'kept answer ' || k.kept_no || ' has no table of its account' AS fault FROM kept_answers k LEFT JOIN tables t USING (table_no)
+		WHERE t.account_id IS NOT k.account_id`,
+	`SELECT 'table ' || t.table_no || ' counts ' || t.rows || ' rows and has ' || count(r.place) AS fault
+		FROM tables t LEFT JOIN rows r USING (table_no) WHERE t.account_id NOT IN (SELECT account_id FROM erasures)
+		GROUP BY t.table_no HAVING t.rows <> count(r.place)`,
+	`SELECT 'account ' || u.account_id || ' counts ' || u.tables || ' tables and has ' || count(t.table_no) AS fault
+		FROM usage u LEFT JOIN tables t ON t.account_id = u.account_id AND t.rows > 0 GROUP BY u.account_id HAVING u.tables <> count(t.table_no)`,
+	`SELECT 'account ' || u.account_id || ' counts ' || u.bytes || ' bytes and holds ' || coalesce(s.bytes, 0) AS fault
+		FROM usage u LEFT JOIN (SELECT t.account_id, sum(r.bytes) AS bytes FROM tables t JOIN rows r USING (table_no) GROUP BY t.account_id) s USING (account_id)
+		WHERE u.bytes <> coalesce(s.bytes, 0)`,
+	`SELECT 'account ' || u.account_id || ' counts ' || u.version_bytes || ' bytes of versions and holds ' || coalesce(s.bytes, 0) AS fault
+		FROM usage u LEFT JOIN (SELECT account_id, sum(bytes) AS bytes FROM versions GROUP BY account_id) s USING (account_id)
+		WHERE u.version_bytes <> coalesce(s.bytes, 0)`,
+	`SELECT 'account ' || u.account_id || ' counts ' || u.kept_bytes || ' bytes of kept answers and holds ' || coalesce(s.bytes, 0) AS fault
+		FROM usage u LEFT JOIN (SELECT account_id, sum(bytes) AS bytes FROM kept_answers GROUP BY account_id) s USING (account_id)
+		WHERE u.kept_bytes <> coalesce(s.bytes, 0)`,
+	`SELECT 'row at place ' || r.place || ' has version ' || r.version || ' and an archived version ' || max(v.version) AS fault
+		FROM rows r JOIN versions v ON v.table_no = r.table_no AND v.id = r.id GROUP BY r.place HAVING max(v.version) > r.version`,
+	`SELECT 'place ' || max(place) || ' is above the sequence' AS fault FROM rows HAVING max(place) > (SELECT place FROM sequence)`,
+	`SELECT 'index ' || index_no || ' has no table' AS fault FROM member_indexes i LEFT JOIN tables t USING (table_no)
+		WHERE t.table_no IS NULL AND i.state <> 'dropping'`,
+	`SELECT 'entry of index ' || e.index_no || ' at place ' || e.place || ' has no row' AS fault
+		FROM index_entries e JOIN member_indexes i USING (index_no) LEFT JOIN rows r USING (place) WHERE r.place IS NULL AND i.state <> 'dropping'`,
+	`SELECT 'index entries of ' || e.index_no || ' have no index' AS fault FROM index_entries e LEFT JOIN member_indexes i USING (index_no)
+		WHERE i.index_no IS NULL GROUP BY e.index_no`,
+];
+
+/** Everything that is wrong with a database, one sentence each, as of one moment. */
+export function* findFaults(db: Database): Generator<string> {
+	db.exec('BEGIN');
+	try {
+		for (const row of db.prepare('PRAGMA integrity_check').all()) {
+			if (row.integrity_check !== 'ok') yield String(row.integrity_check);
+		}
+		for (const sql of INVARIANTS) for (const row of db.prepare(sql).iterate()) yield String(row.fault);
+		yield* rowFaults(db);
+		yield* versionFaults(db);
+		yield* indexFaults(db);
+	} finally {
+		db.exec('ROLLBACK');
+	}
+}
+
+/** Texts must say what the columns say, and order of place must be order of id. */
+function* rowFaults(db: Database): Generator<string> {
+	let before: { tableNo: unknown; place: number } | undefined;
+	for (const row of db.prepare('SELECT place, table_no, id, bytes, text FROM rows ORDER BY table_no, id').iterate()) {
+		const place = row.place as number;
+		const text = row.text as string;
+		yield* textFaults(`row at place ${place}`, text, row.id as Uint8Array);
+		if (rowBytes(ownTextOf(text)) !== row.bytes)
+			yield `row at place ${place} counts ${row.bytes} bytes and has ${rowBytes(ownTextOf(text))}`;
+		if (before !== undefined && before.tableNo === row.table_no && before.place >= place)
+			yield `row at place ${place} is out of order`;
+		before = { tableNo: row.table_no, place };
+	}
+}
+
+function* versionFaults(db: Database): Generator<string> {
+	for (const row of db.prepare('SELECT version_no, id, bytes, text FROM versions').iterate()) {
+		const name = `version ${row.version_no}`;
+		yield* textFaults(name, row.text as string, row.id as Uint8Array);
+		if (storedBytes(row.text as string) !== row.bytes)
+			yield `${name} counts ${row.bytes} bytes and has ${storedBytes(row.text as string)}`;
+	}
+}
+
+function* textFaults(name: string, text: string, id: Uint8Array): Generator<string> {
+	try {
+		const parsed = JSON.parse(text) as JsonObject;
+		const identity = identityOf(text);
+		const same =
+			parsed.id === identity.id && parsed.created_at === identity.createdAt && parsed.updated_at === identity.updatedAt;
+		if (!same) yield `${name} does not have its system members where they belong`;
+		if (Buffer.compare(idBytes(identity.id), id) !== 0) yield `${name} has another id in its text`;
+	} catch {
+		yield `${name} is not JSON`;
+	}
+}
+
+/** Each built index must have exactly the entries that its table's rows call for. */
+function* indexFaults(db: Database): Generator<string> {
+	const entry = db.prepare('SELECT 1 FROM index_entries WHERE index_no = ? AND key = ? AND place = ?');
+	for (const index of db
+		.prepare("SELECT index_no, table_no, members FROM member_indexes WHERE state = 'ready'")
+		.all()) {
+		const members = JSON.parse(index.members as string) as string[];
+		let expected = 0;
+		for (const row of db.prepare('SELECT place, text FROM rows WHERE table_no = ?').iterate(index.table_no!)) {
+			const key = rowKey(JSON.parse(row.text as string) as JsonObject, members);
+			if (key === undefined) continue;
+			expected++;
+			if (entry.get(index.index_no!, key, row.place!) === undefined)
+				yield `index ${index.index_no} lacks the row at place ${row.place}`;
+		}
+		const count = db.prepare('SELECT count(*) AS n FROM index_entries WHERE index_no = ?').get(index.index_no!)!
+			.n as number;
+		if (count !== expected) yield `index ${index.index_no} has ${count} entries and should have ${expected}`;
+	}
+}

@@ -1,0 +1,146 @@
+import { type Filter, filterId, filterKey, matches } from '../../domain/filter.ts';
+import { isRowId } from '../../domain/id.ts';
+import type { JsonObject } from '../../domain/json.ts';
+import type { StoredRow } from '../../domain/writes.ts';
+import type { Database, Statement } from './driver.ts';
+import { idBytes } from './ids.ts';
+
+/** Tables with fewer rows are read through: that costs less than keeping an index. */
+export const INDEX_FROM_ROWS = 50;
+/** How often the use of an index is noted. */
+const USE_NOTED_EVERY_MS = 10 * 60 * 1000;
+
+export interface Found {
+	/** In order of creation, at most the limit asked for. */
+	readonly rows: readonly StoredRow[];
+	/** All matches. */
+	readonly matched: number;
+}
+
+/** What the finder tells the writer, which alone may act on it. */
+export interface IndexHints {
+	/** A filter on these members had no index. */
+	wanted(tableNo: number, members: string): void;
+	/** The index was used. */
+	used(indexNo: number): void;
+}
+
+interface FoundRow {
+	place: number;
+	version: number;
+	text: string;
+}
+
+/**
+ * Finds the rows that a filter matches, at the cost of those rows: by id, or in an index on the filter's members. Only small
+ * tables, and tables whose index is not built yet, are read through.
+ */
+export class Finder {
+	readonly #index: Statement;
+	readonly #byId: Statement;
+	readonly #byKey: Statement;
+	readonly #keyCount: Statement;
+	readonly #all: Statement;
+	readonly #joined: Statement;
+	readonly #joinedByKey: Statement;
+	readonly #hints: IndexHints;
+	readonly #noted = new Map<number, number>();
+	readonly #clock: () => number;
+
+	constructor(db: Database, hints: IndexHints, clock: () => number) {
+		this.#hints = hints;
+		this.#clock = clock;
+		this.#index = db.prepare(
+			"SELECT index_no FROM member_indexes WHERE table_no = ? AND members = ? AND state = 'ready'",
+		);
+		this.#byId = db.prepare('SELECT place, version, text FROM rows WHERE table_no = ? AND id = ?');
+		this.#byKey = db.prepare(
+			'SELECT r.place, r.version, r.text FROM index_entries e JOIN rows r ON r.place = e.place WHERE e.index_no = ? AND e.key = ? ORDER BY e.place LIMIT ?',
+		);
+		this.#keyCount = db.prepare('SELECT count(*) AS n FROM index_entries WHERE index_no = ? AND key = ?');
+		this.#all = db.prepare('SELECT place, version, text FROM rows WHERE table_no = ? ORDER BY id');
+		this.#joined = db.prepare(
+			"SELECT group_concat(text, ',') AS text FROM (SELECT text FROM rows WHERE table_no = ? ORDER BY id LIMIT ?)",
+		);
+		this.#joinedByKey = db.prepare(
+			"SELECT group_concat(text, ',') AS text FROM (SELECT r.text FROM index_entries e JOIN rows r ON r.place = e.place WHERE e.index_no = ? AND e.key = ? ORDER BY e.place LIMIT ?)",
+		);
+	}
+
+	/** @param tableRows live rows of the table. */
+	find(tableNo: number, tableRows: number, filter: Filter, limit: number): Found {
+		if (filter.members.length === 0) {
+			const rows = this.#all.all(tableNo) as unknown as StoredRow[];
+			return { rows: rows.length > limit ? rows.slice(0, limit) : rows, matched: rows.length };
+		}
+		const id = filterId(filter);
+		if (id !== undefined) {
+			const row = id === null ? undefined : this.byId(tableNo, id);
+			const rows = row !== undefined && matches(filter, JSON.parse(row.text) as JsonObject) ? [row] : [];
+			return { rows, matched: rows.length };
+		}
+		const index = this.#indexFor(tableNo, tableRows, filter);
+		if (index === undefined) return this.#readThrough(tableNo, filter, limit);
+		const key = filterKey(filter);
+		const rows = this.#byKey.all(index, key, sqlLimit(limit)) as unknown as StoredRow[];
+		const matched = rows.length < limit ? rows.length : (this.#keyCount.get(index, key)!.n as number);
+		return { rows, matched };
+	}
+
+	byId(tableNo: number, id: string): StoredRow | undefined {
+		return isRowId(id) ? (this.#byId.get(tableNo, idBytes(id)) as unknown as StoredRow | undefined) : undefined;
+	}
+
+	/** The texts of the rows that match, joined by commas: what an answer is made of, without a string for each row. */
+	joined(tableNo: number, tableRows: number, filter: Filter, limit: number): string {
+		if (filter.members.length === 0) return textOf(this.#joined.get(tableNo, sqlLimit(limit)));
+		if (filterId(filter) === undefined) {
+			const index = this.#indexFor(tableNo, tableRows, filter);
+			if (index !== undefined) return textOf(this.#joinedByKey.get(index, filterKey(filter), sqlLimit(limit)));
+		}
+		return this.find(tableNo, tableRows, filter, limit)
+			.rows.map((row) => row.text)
+			.join(',');
+	}
+
+	count(tableNo: number, tableRows: number, filter: Filter): number {
+		if (filter.members.length === 0) return tableRows;
+		return this.find(tableNo, tableRows, filter, 0).matched;
+	}
+
+	#indexFor(tableNo: number, tableRows: number, filter: Filter): number | undefined {
+		if (tableRows < INDEX_FROM_ROWS) return undefined;
+		const members = JSON.stringify(filter.members);
+		const indexNo = this.#index.get(tableNo, members)?.index_no as number | undefined;
+		if (indexNo === undefined) this.#hints.wanted(tableNo, members);
+		else this.#noteUse(indexNo);
+		return indexNo;
+	}
+
+	#noteUse(indexNo: number): void {
+		const now = this.#clock();
+		if (now - (this.#noted.get(indexNo) ?? 0) < USE_NOTED_EVERY_MS) return;
+		if (this.#noted.size > 10_000) this.#noted.clear();
+		this.#noted.set(indexNo, now);
+		this.#hints.used(indexNo);
+	}
+
+	#readThrough(tableNo: number, filter: Filter, limit: number): Found {
+		const rows: StoredRow[] = [];
+		let matched = 0;
+		for (const row of this.#all.iterate(tableNo) as Iterable<unknown> as Iterable<FoundRow>) {
+			if (!matches(filter, JSON.parse(row.text) as JsonObject)) continue;
+			if (matched++ < limit) rows.push(row);
+		}
+		return { rows, matched };
+	}
+}
+
+/** SQLite takes a negative LIMIT for none. */
+function sqlLimit(limit: number): number {
+	return limit === Number.POSITIVE_INFINITY ? -1 : limit;
+}
+
+function textOf(row: Record<string, unknown> | undefined): string {
+	return (row?.text as string | null | undefined) ?? '';
+}

@@ -1,0 +1,26 @@
+import type { KeyRecord } from '../../accounts/rules.ts';
+import type { Database, Row } from './driver.ts';
+
+const COLUMNS = 'key_id, account_id, name, prefix, made_by, created_at, last_used_at, revoked_at';
+
+/** SQL that finds a live key by account and hash. */
+export const KEY_BY_SECRET = `SELECT ${COLUMNS} FROM api_keys WHERE account_id = ? AND secret_hash = ? AND revoked_at IS NULL`;
+
+export function keyRecord(row: Row): KeyRecord {
+	return {
+		id: row.key_id as string,
+		accountId: row.account_id as string,
+		name: row.name as string,
+		prefix: row.prefix as string,
+		madeBy: row.made_by as KeyRecord['madeBy'],
+		createdAt: row.created_at as string,
+		lastUsedAt: row.last_used_at as string | null,
+		revokedAt: row.revoked_at as string | null,
+	};
+}
+
+/** Every key of an account, oldest first, revoked ones included. */
+export function keysOf(db: Database, accountId: string): KeyRecord[] {
+	const rows = db.prepare(`SELECT ${COLUMNS} FROM api_keys WHERE account_id = ? ORDER BY key_no`).all(accountId);
+	return (rows as Row[]).map(keyRecord);
+}

@@ -1,0 +1,140 @@
+import { timingSafeEqual } from 'node:crypto';
+import type { KeyRecord } from '../../accounts/rules.ts';
+import type { Filter } from '../../domain/filter.ts';
+import { isRowId } from '../../domain/id.ts';
+import type { ExportPiece, VersionText } from '../seam.ts';
+import { type Database, openReader, type Row, type Statement } from './driver.ts';
+import { Finder, type IndexHints } from './finder.ts';
+import { idBytes } from './ids.ts';
+import { KEY_BY_SECRET, keyRecord, keysOf } from './keys.ts';
+
+/** An export reads and hands out this many rows at a time. */
+const EXPORT_ROWS = 50;
+/** Snapshots that may be open at once; further exports wait. */
+const MAX_SNAPSHOTS = 4;
+
+/** Reads on the thread that answers, on read-only connections. */
+export class SqliteReader {
+	readonly #path: string;
+	readonly #db: Database;
+	readonly #finder: Finder;
+	readonly #table: Statement;
+	readonly #key: Statement;
+	readonly #versions: Statement;
+	readonly #tables: Statement;
+	#snapshots = 0;
+	readonly #waiting: (() => void)[] = [];
+
+	constructor(path: string, hints: IndexHints, clock: () => number) {
+		this.#path = path;
+		this.#db = openReader(path);
+		this.#finder = new Finder(this.#db, hints, clock);
+		this.#table = this.#db.prepare('SELECT table_no, rows FROM tables WHERE account_id = ? AND name = ?');
+		this.#key = this.#db.prepare(`${KEY_BY_SECRET.replace('SELECT', 'SELECT secret_hash,')}`);
+		this.#versions = this.#db.prepare(
+			`SELECT version, archived_at, deleted, text FROM versions
+				WHERE table_no = ? AND id = ? AND archived_at >= ? ORDER BY version DESC LIMIT ?`,
+		);
+		this.#tables = this.#db.prepare(
+			`SELECT name, rows FROM tables t WHERE account_id = ? AND (rows > 0 OR EXISTS
+				(SELECT 1 FROM versions v WHERE v.table_no = t.table_no AND v.archived_at >= ?)) ORDER BY name`,
+		);
+	}
+
+	key(accountId: string, secretHash: string): KeyRecord | undefined {
+		const row = this.#key.get(accountId, secretHash) as Row | undefined;
+		if (row === undefined) return undefined;
+		return timingSafeEqual(Buffer.from(row.secret_hash as string), Buffer.from(secretHash))
+			? keyRecord(row)
+			: undefined;
+	}
+
+	keys(accountId: string): KeyRecord[] {
+		return keysOf(this.#db, accountId);
+	}
+
+	accountOf(email: string): string | undefined {
+		return this.#db.prepare('SELECT account_id FROM accounts WHERE email = ?').get(email)?.account_id as
+			| string
+			| undefined;
+	}
+
+	rows(accountId: string, table: string, filter: Filter, limit: number): string {
+		const found = this.#find(accountId, table);
+		return found === undefined ? '' : this.#finder.joined(found.tableNo, found.rows, filter, limit);
+	}
+
+	rowTexts(accountId: string, table: string, filter: Filter): string[] {
+		const found = this.#find(accountId, table);
+		if (found === undefined) return [];
+		return this.#finder.find(found.tableNo, found.rows, filter, Number.POSITIVE_INFINITY).rows.map((row) => row.text);
+	}
+
+	count(accountId: string, table: string, filter: Filter): number {
+		const found = this.#find(accountId, table);
+		return found === undefined ? 0 : this.#finder.count(found.tableNo, found.rows, filter);
+	}
+
+	versions(accountId: string, table: string, id: string, since: string, limit: number): VersionText[] {
+		const found = this.#find(accountId, table);
+		if (found === undefined || !isRowId(id)) return [];
+		const rows = this.#versions.all(found.tableNo, idBytes(id), since, limit === Number.POSITIVE_INFINITY ? -1 : limit);
+		return rows.map((row) => ({
+			version: row.version as number,
+			archivedAt: row.archived_at as string,
+			deleted: row.deleted === 1,
+			row: row.text as string,
+		}));
+	}
+
+	tables(accountId: string, since: string): { name: string; rows: number }[] {
+		return this.#tables.all(accountId, since).map((row) => ({ name: row.name as string, rows: row.rows as number }));
+	}
+
+	/** One read transaction on a connection of its own: the export is of one moment, and memory holds a piece at a time. */
+	async *export(accountId: string): AsyncGenerator<ExportPiece> {
+		await this.#snapshotFree();
+		const db = openReader(this.#path);
+		try {
+			db.exec('BEGIN');
+			const tables = db
+				.prepare('SELECT table_no, name FROM tables WHERE account_id = ? AND rows > 0 ORDER BY name')
+				.all(accountId);
+			const some = db.prepare('SELECT id, text FROM rows WHERE table_no = ? AND id > ? ORDER BY id LIMIT ?');
+			for (const table of tables) {
+				yield { table: table.name as string };
+				let after: unknown = Buffer.alloc(0);
+				for (;;) {
+					const rows = some.all(table.table_no!, after as Uint8Array, EXPORT_ROWS);
+					if (rows.length > 0) yield { rows: rows.map((row) => row.text as string) };
+					if (rows.length < EXPORT_ROWS) break;
+					after = rows.at(-1)!.id;
+					// Other calls are answered between two pieces.
+					await new Promise(setImmediate);
+				}
+			}
+		} finally {
+			db.close();
+			this.#snapshots--;
+			this.#waiting.shift()?.();
+		}
+	}
+
+	async #snapshotFree(): Promise<void> {
+		while (this.#snapshots >= MAX_SNAPSHOTS) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+		this.#snapshots++;
+	}
+
+	ping(): void {
+		this.#db.prepare('SELECT 1 FROM sequence').get();
+	}
+
+	close(): void {
+		this.#db.close();
+	}
+
+	#find(accountId: string, name: string): { tableNo: number; rows: number } | undefined {
+		const row = this.#table.get(accountId, name);
+		return row === undefined ? undefined : { tableNo: row.table_no as number, rows: row.rows as number };
+	}
+}

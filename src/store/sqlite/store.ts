@@ -1,0 +1,312 @@
+import { closeSync, fsyncSync, mkdirSync, openSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import type { AccountCommand, AccountOutcome, KeyRecord } from '../../accounts/rules.ts';
+import { Refusal } from '../../errors.ts';
+import type { WriteLimits } from '../../limits.ts';
+import type { Reader, RowsCall, RowsOutcome, Store } from '../seam.ts';
+import type { CheckpointThreadData } from './checkpoint-thread.ts';
+import { type Lock, lockDataDir } from './lock.ts';
+import { SqliteReader } from './reader.ts';
+import type { Timed, WriterCall, WriterOutcome } from './writer.ts';
+import type { FromWriter, ToWriter, WriterThreadData } from './writer-thread.ts';
+
+export const DATABASE_FILE = 'pumadb.sqlite';
+
+export interface SqliteOptions {
+	readonly dataDir: string;
+	readonly limits: WriteLimits;
+	/** Milliseconds since the epoch. */
+	readonly clock: () => number;
+	/** Told of faults that no call could be blamed for, and of causes behind failed calls. */
+	readonly onFault: (message: string, cause: string) => void;
+	/** Told when the writer is gone for good: the process should end and be started again. */
+	readonly onFatal: () => void;
+	/** Most calls in one commit; only the benchmark sets it. */
+	readonly maxGroup?: number;
+}
+
+const DEFAULT_MAX_GROUP = 512;
+/** Calls that may wait for the writer before further ones are refused. */
+const MAX_WAITING = 20_000;
+/** About 32 MB of log. */
+const CHECKPOINT_PAGES = 8192;
+const KEY_USE_NOTED_EVERY_MS = 30_000;
+const SWEEP_EVERY_MS = 60_000;
+/** Tables whose generation is remembered. Forgetting one only costs its ready answers. */
+const MAX_GENERATIONS = 100_000;
+/** Keys remembered, so that a call does not look its key up. */
+const MAX_KEYS = 50_000;
+
+interface Waiting {
+	readonly resolve: (outcome: RowsOutcome | AccountOutcome) => void;
+	readonly reject: (error: Error) => void;
+	readonly call: WriterCall;
+}
+
+/** The embedded engine: one writer thread, one checkpoint thread, reads on the calling thread. */
+export class SqliteStore implements Store {
+	readonly read: Reader;
+	readonly #options: SqliteOptions;
+	readonly #lock: Lock;
+	readonly #reader: SqliteReader;
+	readonly #writer: Worker;
+	readonly #checkpointer: Worker;
+	readonly #progress: Int32Array;
+	readonly #waiting = new Map<number, Waiting>();
+	readonly #usedKeys = new Map<string, { accountId: string; keyId: string; at: string }>();
+	readonly #generations = new Map<string, number>();
+	readonly #timers: NodeJS.Timeout[];
+	readonly #keys = new Map<string, KeyRecord>();
+	#generation = 0;
+	/** The generation of every table that is not in the map. */
+	#generationFloor = 0;
+	#no = 0;
+	#outgoing: (Timed & { no: number })[] = [];
+	#sweeping: Promise<void> = Promise.resolve();
+	#closing = false;
+
+	/**
+	 * Takes the data directory's lock and opens the database, making it (0700, files 0600) where there is none.
+	 * @throws Error with a sentence for the operator where the directory is in use, not writable, or holds a newer schema.
+	 */
+	static async open(options: SqliteOptions): Promise<SqliteStore> {
+		mkdirSync(options.dataDir, { recursive: true, mode: 0o700 });
+		const lock = lockDataDir(options.dataDir);
+		try {
+			const path = join(options.dataDir, DATABASE_FILE);
+			const progress = new SharedArrayBuffer(8);
+			const data: WriterThreadData = {
+				path,
+				limits: options.limits,
+				maxGroup: options.maxGroup ?? DEFAULT_MAX_GROUP,
+				progress,
+				checkpointPages: CHECKPOINT_PAGES,
+			};
+			const writer = new Worker(new URL('./writer-thread.ts', import.meta.url), { workerData: data, name: 'writer' });
+			await new Promise<void>((resolve, reject) => {
+				writer.once('error', reject);
+				writer.once('message', (message: FromWriter) => {
+					if ('cannotOpen' in message) reject(new Error(message.cannotOpen));
+					else resolve();
+				});
+			});
+			writer.removeAllListeners('error');
+			syncDirectory(options.dataDir);
+			return new SqliteStore(options, lock, path, writer, progress);
+		} catch (error) {
+			lock.release();
+			throw error;
+		}
+	}
+
+	private constructor(options: SqliteOptions, lock: Lock, path: string, writer: Worker, progress: SharedArrayBuffer) {
+		this.#options = options;
+		this.#lock = lock;
+		this.#writer = writer;
+		this.#progress = new Int32Array(progress);
+		this.#reader = new SqliteReader(
+			path,
+			{
+				wanted: (tableNo, members) => this.#post({ kind: 'wantIndex', tableNo, members }, 0),
+				used: (indexNo) => this.#post({ kind: 'indexUsed', indexNo }, 0),
+			},
+			options.clock,
+		);
+		const reader = this.#reader;
+		this.read = {
+			key: (accountId, secretHash) => this.#key(accountId, secretHash),
+			keys: reader.keys.bind(reader),
+			accountOf: reader.accountOf.bind(reader),
+			rows: reader.rows.bind(reader),
+			rowTexts: reader.rowTexts.bind(reader),
+			count: reader.count.bind(reader),
+			versions: reader.versions.bind(reader),
+			tables: reader.tables.bind(reader),
+			export: reader.export.bind(reader),
+			generation: (accountId, table) => this.#generations.get(`${accountId}/${table}`) ?? this.#generationFloor,
+		};
+		writer.on('message', (message: FromWriter) => this.#receive(message));
+		writer.on('error', (error) => this.#writerFailed(error as Error));
+		const checkpoint: CheckpointThreadData = { path, progress, checkpointPages: CHECKPOINT_PAGES };
+		this.#checkpointer = new Worker(new URL('./checkpoint-thread.ts', import.meta.url), {
+			workerData: checkpoint,
+			name: 'checkpoint',
+		});
+		this.#checkpointer.on('message', () => this.#send({ restartLog: 'RESTART' }));
+		this.#checkpointer.on('error', (error) => {
+			options.onFault('The checkpoint thread failed.', String((error as Error).stack ?? error));
+		});
+		this.#timers = [
+			setInterval(() => this.#noteUsedKeys(), KEY_USE_NOTED_EVERY_MS),
+			setInterval(() => this.#startSweep(), SWEEP_EVERY_MS),
+		];
+		for (const timer of this.#timers) timer.unref();
+	}
+
+	writeRows(call: RowsCall): Promise<RowsOutcome> {
+		return this.#ask({ kind: 'rows', ...call }) as Promise<RowsOutcome>;
+	}
+
+	writeAccounts(command: AccountCommand): Promise<AccountOutcome> {
+		return this.#ask({ kind: 'account', command }) as Promise<AccountOutcome>;
+	}
+
+	keyUsed(accountId: string, keyId: string): void {
+		if (this.#usedKeys.has(keyId)) return;
+		this.#usedKeys.set(keyId, { accountId, keyId, at: new Date(this.#options.clock()).toISOString() });
+	}
+
+	/** Live keys by account and hash. Forgotten as a whole when any key is revoked, before the revocation is answered. */
+	#key(accountId: string, secretHash: string): KeyRecord | undefined {
+		const known = this.#keys.get(secretHash);
+		if (known !== undefined) return known.accountId === accountId ? known : undefined;
+		const key = this.#reader.key(accountId, secretHash);
+		if (key === undefined) return undefined;
+		if (this.#keys.size >= MAX_KEYS) this.#keys.clear();
+		this.#keys.set(secretHash, key);
+		return key;
+	}
+
+	async ping(): Promise<void> {
+		this.#reader.ping();
+		await this.#ask({ kind: 'account', command: { command: 'touchKeys', used: [] } });
+	}
+
+	/** Calls that wait for their commit. */
+	get waitingWrites(): number {
+		return this.#waiting.size;
+	}
+
+	scrub(): void {
+		this.#send({ restartLog: 'TRUNCATE' });
+	}
+
+	async close(): Promise<void> {
+		for (const timer of this.#timers) clearInterval(timer);
+		this.#closing = true;
+		await this.#sweeping;
+		this.#noteUsedKeys();
+		const gone = new Promise((resolve) => this.#checkpointer.once('exit', resolve));
+		Atomics.store(this.#progress, 1, 1);
+		Atomics.notify(this.#progress, 0);
+		Atomics.notify(this.#progress, 1);
+		await gone;
+		this.#reader.close();
+		this.#flush();
+		await new Promise<void>((resolve) => {
+			this.#writer.once('exit', () => resolve());
+			this.#send({ close: true });
+		});
+		this.#lock.release();
+	}
+
+	#ask(call: WriterCall): Promise<RowsOutcome | AccountOutcome> {
+		if (this.#waiting.size >= MAX_WAITING) {
+			const message = `${MAX_WAITING} writes are waiting already and nothing was changed. Send the call again in a second.`;
+			return Promise.reject(new Refusal('overloaded', message));
+		}
+		return new Promise((resolve, reject) => {
+			const no = ++this.#no;
+			this.#waiting.set(no, { resolve, reject, call });
+			this.#post(call, no);
+		});
+	}
+
+	/** Calls of one turn of the event loop travel in one message. */
+	#post(call: WriterCall, no: number): void {
+		if (this.#closing && no === 0) return;
+		if (this.#outgoing.length === 0) setImmediate(() => this.#flush());
+		this.#outgoing.push({ call, no, now: this.#options.clock() });
+	}
+
+	#flush(): void {
+		if (this.#outgoing.length === 0) return;
+		this.#send({ calls: this.#outgoing });
+		this.#outgoing = [];
+	}
+
+	#send(message: ToWriter): void {
+		this.#writer.postMessage(message);
+	}
+
+	#receive(message: FromWriter): void {
+		if (!('answers' in message)) return;
+		// What the group changed is known everywhere before any answer of the group is given.
+		for (const { no, outcome } of message.answers) {
+			this.#markChanged(this.#waiting.get(no)?.call);
+			if ('revoked' in outcome && outcome.revoked !== undefined && outcome.revoked.length > 0) this.#keys.clear();
+		}
+		for (const { no, outcome } of message.answers) this.#answer(no, outcome);
+	}
+
+	#answer(no: number, outcome: WriterOutcome): void {
+		const waiting = this.#waiting.get(no);
+		if (waiting === undefined) return;
+		this.#waiting.delete(no);
+		if ('failure' in outcome) {
+			this.#options.onFault('A write failed.', outcome.cause);
+			waiting.reject(Refusal.from(outcome.failure));
+		} else waiting.resolve(outcome);
+	}
+
+	#markChanged(call: WriterCall | undefined): void {
+		if (call === undefined) return;
+		if (call.kind === 'rows') this.#bump(call.accountId, call.table);
+		else if (call.kind === 'account' && call.command.command === 'purgeRow') {
+			this.#bump(call.command.accountId, call.command.table);
+		}
+	}
+
+	#bump(accountId: string, table: string): void {
+		if (this.#generations.size >= MAX_GENERATIONS) {
+			this.#generations.clear();
+			// Grown, so that an answer remembered under a forgotten generation is never taken for current.
+			this.#generationFloor = ++this.#generation;
+		}
+		this.#generations.set(`${accountId}/${table}`, ++this.#generation);
+	}
+
+	#noteUsedKeys(): void {
+		if (this.#usedKeys.size === 0) return;
+		const used = [...this.#usedKeys.values()];
+		this.#usedKeys.clear();
+		this.writeAccounts({ command: 'touchKeys', used }).catch(() => {});
+	}
+
+	#startSweep(): void {
+		if (this.#closing) return;
+		this.#sweeping = this.#sweep();
+	}
+
+	async #sweep(): Promise<void> {
+		try {
+			for (let more = true; more && !this.#closing; ) {
+				const outcome = await this.writeAccounts({ command: 'sweep' });
+				more = 'more' in outcome && outcome.more === true;
+			}
+		} catch {
+			// Told by onFault; the next sweep tries again.
+		}
+	}
+
+	#writerFailed(error: Error): void {
+		this.#options.onFault('The writer thread failed.', error.stack ?? error.message);
+		for (const { reject } of this.#waiting.values()) {
+			reject(new Refusal('storage_unavailable', 'The server cannot write now. Send the call again in a few seconds.'));
+		}
+		this.#waiting.clear();
+		this.#options.onFatal();
+	}
+}
+
+/** Makes new directory entries durable (fsync(2)). */
+function syncDirectory(path: string): void {
+	if (!statSync(path).isDirectory() || process.platform === 'win32') return;
+	const fd = openSync(path, 'r');
+	try {
+		fsyncSync(fd);
+	} finally {
+		closeSync(fd);
+	}
+}
