@@ -126,7 +126,7 @@ export function readConfig(
 	env: Readonly<Record<string, string | undefined>>,
 	flags: Readonly<Record<string, string | undefined>>,
 ): Config {
-	const values = new Map(SETTINGS.map((setting) => [setting.name, valueOf(setting, env, flags)]));
+	const values = new Map(SETTINGS.map((setting) => [setting.name, settingValue(setting, env, flags)]));
 	const get = (name: string): string => values.get(name)!;
 	const limits = {
 		...(Object.fromEntries(
@@ -161,7 +161,7 @@ export function readConfig(
 	return config;
 }
 
-function valueOf(
+function settingValue(
 	setting: Setting,
 	env: Readonly<Record<string, string | undefined>>,
 	flags: Readonly<Record<string, string | undefined>>,

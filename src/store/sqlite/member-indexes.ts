@@ -114,7 +114,10 @@ export class MemberIndexes {
 			return;
 		}
 		const indexNo = unfinished.index_no as number;
-		if (unfinished.state === 'dropping') return this.#dropSome(indexNo);
+		if (unfinished.state === 'dropping') {
+			this.#dropSome(indexNo);
+			return;
+		}
 		const tableNo = unfinished.table_no as number;
 		const members = JSON.parse(unfinished.members as string) as string[];
 		const rows = this.#db

@@ -107,8 +107,8 @@ function work(writer: Writer): void {
 		writer.restartLog(restartLog);
 		restartLog = undefined;
 	}
-	if (queue.length > 0 || (writer.hasBackgroundWork && !closing)) return schedule(writer);
-	if (closing) {
+	if (queue.length > 0 || (writer.hasBackgroundWork && !closing)) schedule(writer);
+	else if (closing) {
 		writer.close();
 		port.close();
 	}

@@ -1,0 +1,103 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+
+/** Real servers in processes of their own, on real files, as a user starts them. */
+
+export const ROOT = join(import.meta.dirname, '../..');
+const PROGRAM = join(ROOT, 'bin/pumadb.js');
+
+export type Env = Readonly<Record<string, string>>;
+
+/** Limits off, for tests that are about something else. */
+export const NO_RATE_LIMITS: Env = {
+	PUMADB_READS_PER_MINUTE: '0',
+	PUMADB_WRITES_PER_MINUTE: '0',
+	PUMADB_SIGN_INS_PER_HOUR: '0',
+};
+
+export interface TestServer {
+	readonly url: string;
+	readonly dataDir: string;
+	readonly process: ChildProcess;
+	/** What it has logged so far. */
+	log(): string;
+	/** Sends SIGTERM and resolves with the exit code. */
+	stop(): Promise<number | null>;
+	/** Sends SIGKILL and resolves once the process is gone. */
+	kill(): Promise<void>;
+}
+
+/** A directory that is removed when the test process ends. */
+export function temporaryDir(): string {
+	const dir = mkdtempSync(join(tmpdir(), 'pumadb-test-'));
+	process.once('exit', () => rmSync(dir, { recursive: true, force: true }));
+	return dir;
+}
+
+function cleanEnv(env: Env): NodeJS.ProcessEnv {
+	const inherited = Object.entries(process.env).filter(
+		([name]) => !name.startsWith('PUMADB_') && !name.startsWith('NODE_TEST'),
+	);
+	return { ...Object.fromEntries(inherited), ...env };
+}
+
+/** Starts `pumadb serve` on a free port and resolves once it has said where it listens. */
+export async function startServer(env: Env = NO_RATE_LIMITS, dataDir: string = temporaryDir()): Promise<TestServer> {
+	const child = spawn(process.execPath, [PROGRAM, 'serve'], {
+		env: cleanEnv({ PUMADB_PORT: '0', PUMADB_DATA_DIR: dataDir, ...env }),
+		stdio: ['ignore', 'pipe', 'pipe'],
+	});
+	const kill = () => child.kill('SIGKILL');
+	process.once('exit', kill);
+	let log = '';
+	child.stderr!.setEncoding('utf8').on('data', (text: string) => {
+		log += text;
+	});
+	const exited = once(child, 'exit');
+	exited.then(() => process.off('exit', kill));
+	const url = await new Promise<string>((resolve, reject) => {
+		createInterface({ input: child.stdout! }).once('line', (line) => {
+			const found = /https?:\/\/\S+/.exec(line)?.[0];
+			if (found === undefined) reject(new Error(`The first line names no URL: ${line}`));
+			else resolve(found);
+		});
+		exited.then(([code]) => reject(new Error(`The server ended with ${code} before it was ready: ${log}`)));
+	});
+	return {
+		url,
+		dataDir,
+		process: child,
+		log: () => log,
+		async stop() {
+			if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM');
+			await exited;
+			return child.exitCode;
+		},
+		async kill() {
+			child.kill('SIGKILL');
+			await exited;
+		},
+	};
+}
+
+/** Runs a `pumadb` command to its end. */
+export async function runPumadb(
+	args: readonly string[],
+	env: Env = {},
+): Promise<{ code: number | null; out: string; err: string }> {
+	const child = spawn(process.execPath, [PROGRAM, ...args], { env: cleanEnv(env), stdio: ['ignore', 'pipe', 'pipe'] });
+	let out = '';
+	let err = '';
+	child.stdout!.setEncoding('utf8').on('data', (text: string) => {
+		out += text;
+	});
+	child.stderr!.setEncoding('utf8').on('data', (text: string) => {
+		err += text;
+	});
+	await once(child, 'close');
+	return { code: child.exitCode, out, err };
+}
