@@ -1,11 +1,11 @@
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
-import pino, { type Logger } from 'pino';
 import { smtpMailer } from './accounts/mail.ts';
 import { type AdminSocket, listenForOperators } from './cli/admin-socket.ts';
 import type { Config } from './config.ts';
 import { makeMetrics } from './http/metrics.ts';
 import { createServer, type Server } from './http/server.ts';
+import { makeLog } from './log.ts';
 import type { Context } from './operations/context.ts';
 import { ReadyAnswers } from './operations/ready-answers.ts';
 import { Windows } from './operations/windows.ts';
@@ -30,19 +30,9 @@ export interface ServeOptions {
 	readonly maxGroup?: number;
 }
 
-/** Logs to standard error, buffered: standard output carries the one line that says where the server is. */
-export function makeLog(level: string): Logger {
-	return pino(
-		{ level, base: null, timestamp: pino.stdTimeFunctions.isoTime },
-		pino.destination({ fd: 2, sync: false, minLength: 4096 }),
-	);
-}
-
 /** Opens the store, starts listening, and resolves once the server can answer. */
 export async function serve({ config, clock, onFatal, maxGroup }: ServeOptions): Promise<Running> {
 	const log = makeLog(config.logLevel);
-	const flush = setInterval(() => log.flush(), 500);
-	flush.unref();
 	const store = await SqliteStore.open({
 		dataDir: config.dataDir,
 		limits: config.limits,
@@ -79,13 +69,12 @@ export async function serve({ config, clock, onFatal, maxGroup }: ServeOptions):
 		return {
 			url,
 			async stop() {
-				clearInterval(flush);
 				log.info('Stopping.');
 				await stop();
 				await operators?.close();
 				await store.close();
 				mailer?.close();
-				await new Promise<void>((resolve) => log.flush(() => resolve()));
+				await log.close();
 			},
 		};
 	} catch (error) {

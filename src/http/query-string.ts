@@ -3,6 +3,8 @@ import { Refusal } from '../errors.ts';
 import type { OPERATIONS } from '../generated/operations.ts';
 import type { Part } from '../operations/context.ts';
 
+const NO_VALUES: ReadonlyMap<string, string> = new Map();
+
 type Operation = (typeof OPERATIONS)[keyof typeof OPERATIONS];
 
 /**
@@ -10,9 +12,9 @@ type Operation = (typeof OPERATIONS)[keyof typeof OPERATIONS];
  * operation does not have are refused; operations that list no 400 ignore their query string.
  */
 export function readQuery(url: string, operation: Operation): ReadonlyMap<string, string> {
-	const values = new Map<string, string>();
 	const start = url.indexOf('?');
-	if (start === -1 || !(operation.statuses as readonly number[]).includes(400)) return values;
+	if (start === -1 || !(operation.statuses as readonly number[]).includes(400)) return NO_VALUES;
+	const values = new Map<string, string>();
 	const known: readonly string[] = operation.query;
 	for (const pair of url.slice(start + 1).split('&')) {
 		if (pair === '') continue;

@@ -1,12 +1,13 @@
 import { isUtf8 } from 'node:buffer';
-import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { JsonDocument } from '../domain/json.ts';
 import { Refusal } from '../errors.ts';
 import { OPERATIONS } from '../generated/operations.ts';
 import { maxBodyBytes } from '../limits.ts';
+import { then } from '../operations/awaitable.ts';
 import type { Caller, Client, Input, OperationId, Part } from '../operations/context.ts';
 import { type Gate, type RateState, rateLimited } from '../operations/run.ts';
+import type { Answers } from './answers.ts';
 import { checkContentType } from './body.ts';
 import { clientOf } from './client-address.ts';
 import { filterPart, readQuery } from './query-string.ts';
@@ -20,6 +21,8 @@ declare module 'fastify' {
 	interface FastifyRequest {
 		/** Set once the gate knows who calls. */
 		caller: Caller | undefined;
+		/** What the rate limit says of the call; undefined where it is off. */
+		rate: RateState | undefined;
 		client: Client | undefined;
 	}
 	interface FastifyContextConfig {
@@ -34,22 +37,31 @@ type Operation = (typeof OPERATIONS)[OperationId];
 /** Methods a path may be asked with; those it does not have get 405. */
 const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'TRACE'] as const;
 
-export function addRestRoutes(app: FastifyInstance, gate: Gate, trustProxy: number): void {
+export function addRestRoutes(app: FastifyInstance, gate: Gate, answers: Answers, trustProxy: number): void {
 	app.decorateRequest('caller', undefined);
+	app.decorateRequest('rate', undefined);
 	app.decorateRequest('client', undefined);
 	const byPath = Map.groupBy(Object.values(OPERATIONS) as readonly Operation[], (operation) => operation.path);
 	for (const [path, operations] of byPath) {
 		const url = path.replaceAll(/\{(\w+)\}/g, ':$1');
-		for (const operation of operations) addOperation(app, gate, operation, url, trustProxy);
+		for (const operation of operations) addOperation(app, gate, answers, operation, url, trustProxy);
 		answerOtherMethods(
 			app,
+			answers,
 			url,
 			operations.map((operation) => operation.method),
 		);
 	}
 }
 
-function addOperation(app: FastifyInstance, gate: Gate, operation: Operation, url: string, trustProxy: number): void {
+function addOperation(
+	app: FastifyInstance,
+	gate: Gate,
+	answers: Answers,
+	operation: Operation,
+	url: string,
+	trustProxy: number,
+): void {
 	const { id } = operation;
 	const config = operation.hasBody
 		? { operation: id, maxBodyBytes: maxBodyBytes(gate.context.limits, id === 'batch') }
@@ -58,64 +70,68 @@ function addOperation(app: FastifyInstance, gate: Gate, operation: Operation, ur
 		method: operation.method,
 		url,
 		config,
-		onRequest: operation.open ? signInCall(gate, id, trustProxy) : accountCall(gate, id),
-		handler: async (request, reply) => {
-			const answer = await gate.run(id, inputOf(request, operation));
-			reply.code(operation.success).header('content-type', 'application/json; charset=utf-8');
-			if (answer.replayed) reply.header('idempotency-replayed', 'true');
-			return typeof answer.body === 'string'
-				? answer.body
-				: Readable.from(answer.body, { objectMode: false, highWaterMark: 65_536 });
-		},
+		onRequest: operation.open ? signInCall(gate, operation, trustProxy) : accountCall(gate, operation),
+		handler: (request, reply) =>
+			then(gate.run(id, inputOf(request, operation)), (answer) =>
+				answers.answer(request, reply, operation.success, answer),
+			),
 	});
 }
 
-function accountCall(gate: Gate, id: OperationId) {
-	return async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
-		const caller = await gate.authenticate(request.raw.headers.authorization);
+type Hook = (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void) => void;
+
+function accountCall(gate: Gate, { id, path }: Operation): Hook {
+	const admit = (request: FastifyRequest, caller: Caller): void => {
 		request.caller = caller;
-		const state = gate.admit(id, caller);
-		if (state === undefined) return;
-		addRateHeaders(reply, state);
-		if (!state.admitted) throw rateLimited(state);
+		request.rate = gate.admit(id, caller);
+		if (request.rate !== undefined && !request.rate.admitted) throw rateLimited(request.rate);
+	};
+	return (request, _reply, done) => {
+		request.pattern = path;
+		try {
+			const caller = gate.authenticate(request.raw.headers.authorization);
+			if (caller instanceof Promise) {
+				caller.then((found) => admit(request, found)).then(() => done(), done);
+				return;
+			}
+			admit(request, caller);
+		} catch (error) {
+			done(error as Error);
+			return;
+		}
+		done();
 	};
 }
 
-/** draft-ietf-httpapi-ratelimit-headers-10, sections 3 and 4. */
-export function addRateHeaders(reply: FastifyReply, state: RateState): void {
-	reply.header('ratelimit-policy', `"${state.policy}";q=${state.limit};w=60`);
-	reply.header('ratelimit', `"${state.policy}";r=${state.remaining};t=${state.resetSeconds}`);
-}
-
-function signInCall(gate: Gate, id: OperationId, trustProxy: number) {
-	return async (request: FastifyRequest): Promise<void> => {
+function signInCall(gate: Gate, { id, path }: Operation, trustProxy: number): Hook {
+	return (request, _reply, done) => {
+		request.pattern = path;
 		request.client = clientOf(request.raw, trustProxy);
-		gate.admitClient(id, request.client);
+		try {
+			gate.admitClient(id, request.client);
+		} catch (error) {
+			done(error as Error);
+			return;
+		}
+		done();
 	};
 }
 
 function inputOf(request: FastifyRequest, operation: Operation): Input {
-	const params = request.params as { table?: string; id?: string };
+	const { table, id } = request.params as { table?: string; id?: string };
+	const { caller, client } = request;
 	const query = readQuery(request.raw.url!, operation);
-	const base = {
-		...(params.table === undefined ? {} : { table: params.table }),
-		...(request.caller === undefined ? {} : { caller: request.caller }),
-		...(request.client === undefined ? {} : { client: request.client }),
-		...(operation.hasBody ? { body: bodyPart(request) } : {}),
+	return {
+		table,
+		caller,
+		client,
+		id: operation.id === 'revokeKey' ? id : query.get('id'),
+		filter: filterPart(query.get('filter')),
+		sort: query.get('sort'),
+		limit: query.get('limit'),
+		body: operation.hasBody ? bodyPart(request) : undefined,
+		idempotencyKey: operation.id === 'addRow' ? idempotencyKey(request) : undefined,
 	};
-	switch (operation.id) {
-		case 'queryRows':
-		case 'countRows':
-			return { ...base, filter: filterPart(query.get('filter')), sort: query.get('sort'), limit: query.get('limit') };
-		case 'listVersions':
-			return { ...base, id: query.get('id') };
-		case 'revokeKey':
-			return { ...base, id: params.id };
-		case 'addRow':
-			return { ...base, idempotencyKey: idempotencyKey(request) };
-		default:
-			return base;
-	}
 }
 
 function bodyPart(request: FastifyRequest): Part {
@@ -136,17 +152,21 @@ function idempotencyKey(request: FastifyRequest): string | undefined {
 }
 
 /** OPTIONS says what there is, with no CORS header; every other method is refused with the same list. */
-export function answerOtherMethods(app: FastifyInstance, url: string, methods: readonly string[]): void {
+export function answerOtherMethods(
+	app: FastifyInstance,
+	answers: Answers,
+	url: string,
+	methods: readonly string[],
+): void {
 	const has = methods.includes('GET') ? [...methods, 'HEAD'] : [...methods];
 	const allow = [...has, 'OPTIONS'].join(', ');
-	app.options(url, (_request, reply) => reply.code(204).header('allow', allow).send());
+	app.options(url, (request, reply) => answers.text(request, reply, 204, ['Allow', allow], ''));
 	app.route({
 		method: [...METHODS, 'HEAD'].filter((method) => !has.includes(method)),
 		url,
-		handler: (request, reply) => {
-			reply.header('allow', allow);
+		handler: (request) => {
 			throw new Refusal('method_not_allowed', `This path does not have ${request.method}. Send one of: ${allow}.`, {
-				allow: has,
+				allow,
 			});
 		},
 	});

@@ -2,19 +2,29 @@ import { randomBytes } from 'node:crypto';
 import { METHODS, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
-import type { Logger } from 'pino';
 import { type ErrorCode, errorBody, Refusal, type RefusalData } from '../errors.ts';
+import type { Log } from '../log.ts';
 import type { Context } from '../operations/context.ts';
-import { Gate, rateLimited, statusOf } from '../operations/run.ts';
+import { Gate, rateLimited } from '../operations/run.ts';
+import { Answers } from './answers.ts';
 import { acceptBodies } from './body.ts';
 import type { Metrics } from './metrics.ts';
-import { addRateHeaders, addRestRoutes } from './rest.ts';
+import { addRestRoutes } from './rest.ts';
 import { addServiceRoutes } from './service-routes.ts';
 import { addSignInPage } from './sign-in-page.ts';
 
+declare module 'fastify' {
+	interface FastifyRequest {
+		/** When its head had arrived (performance.now). */
+		began: number;
+		/** The route's pattern. */
+		pattern: string;
+	}
+}
+
 export interface ServerOptions {
 	readonly context: Context;
-	readonly log: Logger;
+	readonly log: Log;
 	readonly metrics: Metrics | undefined;
 	readonly trustProxy: number;
 }
@@ -33,9 +43,10 @@ const REQUEST_TIMEOUT_MS = 60_000;
 const KEEP_ALIVE_MS = 72_000;
 /** A stalled connection, for example one that never reads its export. */
 const SOCKET_TIMEOUT_MS = 120_000;
+const NOBODY = { accountId: undefined, keyId: undefined };
 /** How long calls in flight may take once the server is stopping. */
-const DRAIN_MS = 7_000;
-const SHUTDOWN_RETRY_SECONDS = 5;
+const DRAIN_MS = 6_000;
+const CUT_MS = 1_500;
 
 export function createServer({ context, log, metrics, trustProxy }: ServerOptions): Server {
 	const gate = new Gate(context);
@@ -58,7 +69,8 @@ export function createServer({ context, log, metrics, trustProxy }: ServerOption
 		routerOptions: { maxParamLength: MAX_HEADER_BYTES, querystringParser: () => ({}) },
 		clientErrorHandler,
 		frameworkErrors: (error, request, reply) => {
-			badPath(gate, request as FastifyRequest, reply as FastifyReply).then(undefined, (fault: unknown) =>
+			begin(request as FastifyRequest);
+			badPath(gate, request as FastifyRequest).catch((fault: unknown) =>
 				sendError(fault ?? error, request as FastifyRequest, reply as FastifyReply),
 			);
 		},
@@ -67,15 +79,22 @@ export function createServer({ context, log, metrics, trustProxy }: ServerOption
 		if (!app.supportedMethods.includes(method) && method !== 'CONNECT') app.addHttpMethod(method, { hasBody: false });
 	}
 
+	const answers = new Answers((request, status) => {
+		if (--inFlight === 0) idle?.();
+		const milliseconds = performance.now() - request.began;
+		const { id, method, pattern } = request;
+		metrics?.observe(method, pattern, status, milliseconds / 1000);
+		const { accountId, keyId } = request.caller ?? NOBODY;
+		log.access({ requestId: id, method, route: pattern, status, milliseconds, account: accountId, key: keyId });
+	});
+
 	function sendError(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
-		const refusal = error instanceof Refusal ? error : unexpected(error, request);
-		const status = statusOf(request.routeOptions?.config?.operation, refusal.code);
-		if (status === 401) reply.header('www-authenticate', 'Bearer realm="pumadb"');
-		if (status === 503) reply.header('retry-after', refusal.code === 'shutting_down' ? SHUTDOWN_RETRY_SECONDS : 1);
-		if (refusal.code === 'rate_limited') reply.header('retry-after', String(refusal.details?.retry_after ?? 1));
-		// A body that was refused before it was read whole leaves the connection in the middle of it.
-		if (!request.raw.complete) reply.header('connection', 'close');
-		reply.code(status).header('content-type', 'application/json; charset=utf-8').send(errorBody(refusal));
+		answers.refusal(request, reply, error instanceof Refusal ? error : unexpected(error, request));
+	}
+
+	function begin(request: FastifyRequest): void {
+		request.began = performance.now();
+		inFlight++;
 	}
 
 	function unexpected(error: unknown, request: FastifyRequest): RefusalData {
@@ -90,29 +109,12 @@ export function createServer({ context, log, metrics, trustProxy }: ServerOption
 		};
 	}
 
-	app.addHook('onRequest', (request, reply, done) => {
-		inFlight++;
-		reply.header('x-request-id', request.id);
-		reply.header('x-content-type-options', 'nosniff');
-		reply.header('cache-control', 'no-store');
-		if (!stopping) return done();
-		reply.header('connection', 'close');
-		done(new Refusal('shutting_down', 'The server is stopping. Send the call again in a few seconds.'));
-	});
-	app.addHook('onResponse', (request, reply, done) => {
-		if (--inFlight === 0) idle?.();
-		const route = request.routeOptions.url ?? '(none)';
-		metrics?.observe(request.method, route, reply.statusCode, reply.elapsedTime / 1000);
-		log.info({
-			requestId: request.id,
-			method: request.method,
-			route,
-			status: reply.statusCode,
-			ms: Math.round(reply.elapsedTime * 100) / 100,
-			account: request.caller?.accountId,
-			key: request.caller?.keyId,
-		});
-		done();
+	app.decorateRequest('began', 0);
+	app.decorateRequest('pattern', '(none)');
+	app.addHook('onRequest', (request, _reply, done) => {
+		begin(request);
+		if (stopping) done(new Refusal('shutting_down', 'The server is stopping. Send the call again in a few seconds.'));
+		else done();
 	});
 	app.setErrorHandler((error, request, reply) => sendError(error, request, reply));
 	app.setNotFoundHandler((request, reply) => {
@@ -123,9 +125,9 @@ export function createServer({ context, log, metrics, trustProxy }: ServerOption
 		);
 	});
 	acceptBodies(app);
-	addRestRoutes(app, gate, trustProxy);
-	addServiceRoutes(app, context, metrics);
-	addSignInPage(app, gate, trustProxy);
+	addRestRoutes(app, gate, answers, trustProxy);
+	addServiceRoutes(app, context, answers, metrics);
+	addSignInPage(app, gate, answers, trustProxy);
 
 	return {
 		app,
@@ -137,20 +139,21 @@ export function createServer({ context, log, metrics, trustProxy }: ServerOption
 				});
 				await Promise.race([drained, new Promise((resolve) => setTimeout(resolve, DRAIN_MS).unref())]);
 			}
-			const closed = app.close();
-			app.server.closeAllConnections();
-			await closed;
+			// Answers that are still on their way to slow clients get the rest of the time.
+			const cut = setTimeout(() => app.server.closeAllConnections(), CUT_MS);
+			await app.close();
+			clearTimeout(cut);
 		},
 	};
 }
 
 /** A path that cannot be decoded names no table. Under `/v1` that is told only to those who may know. */
-async function badPath(gate: Gate, request: FastifyRequest, reply: FastifyReply): Promise<void> {
+async function badPath(gate: Gate, request: FastifyRequest): Promise<never> {
 	const url = request.raw.url ?? '';
 	if (url.startsWith('/v1/')) {
 		const caller = await gate.authenticate(request.raw.headers.authorization);
 		const state = gate.admit(request.method === 'GET' ? 'queryRows' : 'addRow', caller);
-		if (state !== undefined) addRateHeaders(reply, state);
+		request.rate = state;
 		if (state !== undefined && !state.admitted) throw rateLimited(state);
 		throw new Refusal(
 			'invalid_table_name',

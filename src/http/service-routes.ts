@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, RouteHandlerMethod } from 'fastify';
 import { DEFAULT_LIMITS, type Limits } from '../limits.ts';
 import type { Context } from '../operations/context.ts';
+import { type Answers, JSON_TYPE } from './answers.ts';
 import type { Metrics } from './metrics.ts';
 import { answerOtherMethods } from './rest.ts';
 
@@ -34,25 +35,33 @@ function setOrDrop(schema: Any, keyword: string, limit: number): void {
 }
 
 /** What stands beside the contract's own paths: the document itself, health, and metrics where they are on. */
-export function addServiceRoutes(app: FastifyInstance, context: Context, metrics: Metrics | undefined): void {
-	const paths = ['/openapi.json', '/healthz', '/readyz'];
+export function addServiceRoutes(
+	app: FastifyInstance,
+	context: Context,
+	answers: Answers,
+	metrics: Metrics | undefined,
+): void {
+	const json = ['Content-Type', JSON_TYPE];
 	let contract: string | undefined;
-	app.get('/openapi.json', (_request, reply) => {
-		contract ??= servedContract(context.limits, context.signIn.publicUrl);
-		reply.type('application/json; charset=utf-8').send(contract);
-	});
-	app.get('/healthz', (_request, reply) => reply.type('application/json').send('{"status":"ok"}'));
-	app.get('/readyz', async (_request, reply) => {
-		await context.store.ping();
-		reply.type('application/json');
-		return '{"status":"ready"}';
-	});
+	const routes: Record<string, RouteHandlerMethod> = {
+		'/openapi.json': (request, reply) => {
+			contract ??= servedContract(context.limits, context.signIn.publicUrl);
+			answers.text(request, reply, 200, [...json], contract);
+		},
+		'/healthz': (request, reply) => answers.text(request, reply, 200, [...json], '{"status":"ok"}'),
+		'/readyz': async (request, reply) => {
+			await context.store.ping();
+			answers.text(request, reply, 200, [...json], '{"status":"ready"}');
+		},
+	};
 	if (metrics !== undefined) {
-		paths.push('/metrics');
-		app.get('/metrics', async (_request, reply) => {
-			reply.type(metrics.contentType);
-			return metrics.text();
-		});
+		routes['/metrics'] = async (request, reply) => {
+			const text = await metrics.text();
+			answers.text(request, reply, 200, ['Content-Type', metrics.contentType], text);
+		};
 	}
-	for (const path of paths) answerOtherMethods(app, path, ['GET']);
+	for (const [url, handler] of Object.entries(routes)) {
+		app.get(url, handler);
+		answerOtherMethods(app, answers, url, ['GET']);
+	}
 }

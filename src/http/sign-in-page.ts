@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
-import type { FastifyInstance, FastifyReply } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { JsonDocument } from '../domain/json.ts';
 import { Refusal } from '../errors.ts';
 import type { Gate } from '../operations/run.ts';
+import type { Answers } from './answers.ts';
 import { clientOf } from './client-address.ts';
 import { answerOtherMethods } from './rest.ts';
 
@@ -38,18 +39,12 @@ ${content}
 `;
 }
 
-function send(reply: FastifyReply, status: number, html: string): FastifyReply {
-	return reply
-		.code(status)
-		.headers({
-			'content-type': 'text/html; charset=utf-8',
-			'content-security-policy': CSP,
-			'cache-control': 'no-store',
-			'referrer-policy': 'no-referrer',
-			'x-robots-tag': 'noindex',
-		})
-		.send(html);
-}
+const HEADERS = [
+	...['Content-Type', 'text/html; charset=utf-8'],
+	...['Content-Security-Policy', CSP],
+	...['Referrer-Policy', 'no-referrer'],
+	...['X-Robots-Tag', 'noindex'],
+];
 
 const BUTTON_PAGE = (token: string): string =>
 	page(
@@ -68,12 +63,19 @@ const KEY_PAGE = (key: string): string =>
 
 const FAULT_PAGE = (message: string): string => page('This link cannot be used', `<p>${escapeHtml(message)}</p>`);
 
-export function addSignInPage(app: FastifyInstance, gate: Gate, trustProxy: number): void {
+export function addSignInPage(app: FastifyInstance, gate: Gate, answers: Answers, trustProxy: number): void {
+	const send = (request: FastifyRequest, reply: FastifyReply, status: number, html: string): void =>
+		answers.text(request, reply, status, [...HEADERS], html);
 	app.get('/sign-in', (request, reply) => {
 		const token = new URLSearchParams(request.raw.url!.split('?')[1] ?? '').get('token') ?? '';
 		return token === ''
-			? send(reply, 400, FAULT_PAGE('The address has no token. Open the link exactly as it stands in the mail.'))
-			: send(reply, 200, BUTTON_PAGE(token));
+			? send(
+					request,
+					reply,
+					400,
+					FAULT_PAGE('The address has no token. Open the link exactly as it stands in the mail.'),
+				)
+			: send(request, reply, 200, BUTTON_PAGE(token));
 	});
 	app.post('/sign-in', {
 		config: { maxBodyBytes: FORM_BYTES, form: true },
@@ -87,13 +89,13 @@ export function addSignInPage(app: FastifyInstance, gate: Gate, trustProxy: numb
 					client,
 					body: { document, value: document.value, path: [] },
 				});
-				return send(reply, 200, KEY_PAGE((JSON.parse(answer.body as string) as { api_key: string }).api_key));
+				return send(request, reply, 200, KEY_PAGE((JSON.parse(answer.body as string) as { api_key: string }).api_key));
 			} catch (error) {
 				if (!(error instanceof Refusal)) throw error;
 				const status = error.code === 'rate_limited' ? 429 : error.code === 'invalid_magic_link' ? 401 : 400;
-				return send(reply, status, FAULT_PAGE(error.message));
+				return send(request, reply, status, FAULT_PAGE(error.message));
 			}
 		},
 	});
-	answerOtherMethods(app, '/sign-in', ['GET', 'POST']);
+	answerOtherMethods(app, answers, '/sign-in', ['GET', 'POST']);
 }

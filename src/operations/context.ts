@@ -4,6 +4,7 @@ import { Refusal } from '../errors.ts';
 import type { OPERATIONS } from '../generated/operations.ts';
 import type { WriteLimits } from '../limits.ts';
 import type { Store } from '../store/seam.ts';
+import type { Awaitable } from './awaitable.ts';
 import type { ReadyAnswers } from './ready-answers.ts';
 import type { Windows } from './windows.ts';
 
@@ -53,16 +54,16 @@ export interface Part {
 
 /** What a face hands over, translated but unchecked. Which members are there depends on the operation. */
 export interface Input {
-	readonly table?: string;
+	readonly table?: string | undefined;
 	/** The members of the operation's body. */
-	readonly body?: Part;
+	readonly body?: Part | undefined;
 	readonly filter?: Part | undefined;
 	readonly sort?: string | undefined;
 	readonly limit?: string | undefined;
 	readonly id?: string | undefined;
 	readonly idempotencyKey?: string | undefined;
-	readonly caller?: Caller;
-	readonly client?: Client;
+	readonly caller?: Caller | undefined;
+	readonly client?: Client | undefined;
 }
 
 /** What an operation answers: compact JSON text, whole or in pieces. */
@@ -72,7 +73,7 @@ export interface Answer {
 	readonly replayed?: boolean;
 }
 
-export type Run = (context: Context, input: Input) => Answer | Promise<Answer>;
+export type Run = (context: Context, input: Input) => Awaitable<Answer>;
 
 /** The body that a face must have handed over. */
 export function bodyOf(input: Input): Part {

@@ -1,10 +1,11 @@
 import type { Filter } from '../domain/filter.ts';
 import { type Sort, sortRows } from '../domain/value.ts';
+import { type Awaitable, then } from './awaitable.ts';
 import { type Answer, type Context, callerOf, type Run } from './context.ts';
 import { limitOf, readFilterOf, sortOf, tableOf } from './input.ts';
 
 /** Answers the rows that match, in order of creation or sorted. */
-export const queryRows: Run = async (context, input) => {
+export const queryRows: Run = (context, input) => {
 	const table = tableOf(input);
 	const { accountId } = callerOf(input);
 	const filter = readFilterOf(input.filter);
@@ -21,22 +22,23 @@ export interface Query {
 	readonly limit: number;
 }
 
-async function query(context: Context, asked: Query): Promise<Answer> {
+function query(context: Context, asked: Query): Awaitable<Answer> {
 	const { accountId, table, filter, sort, limit } = asked;
 	const name = nameOf(asked);
 	// Read before the rows: should a write come between, the answer is remembered under the older generation and never served.
 	const generation = context.store.read.generation(accountId, table);
 	const ready = context.ready.get(name, generation);
 	if (ready !== undefined) return { body: ready };
+	const { read } = context.store;
 	const rows =
 		sort === undefined
-			? await context.store.read.rows(accountId, table, filter, limit)
-			: sortRows(await context.store.read.rowTexts(accountId, table, filter), sort)
-					.slice(0, limit)
-					.join(',');
-	const body = `{"rows":[${rows}]}`;
-	context.ready.set(name, generation, body);
-	return { body };
+			? read.rows(accountId, table, filter, limit)
+			: then(read.rowTexts(accountId, table, filter), (texts) => sortRows(texts, sort).slice(0, limit).join(','));
+	return then(rows, (text) => {
+		const body = `{"rows":[${text}]}`;
+		context.ready.set(name, generation, body);
+		return { body };
+	});
 }
 
 /** One name for equal queries. */

@@ -2,6 +2,7 @@ import { parseApiKey, secretHash } from '../accounts/secrets.ts';
 import { type ErrorCode, naturalStatus, Refusal } from '../errors.ts';
 import { OPERATIONS } from '../generated/operations.ts';
 import { addRow } from './add-row.ts';
+import { type Awaitable, then } from './awaitable.ts';
 import { batch } from './batch.ts';
 import type { Answer, Caller, Client, Context, Input, OperationId, Run } from './context.ts';
 import { countRows } from './count-rows.ts';
@@ -80,7 +81,7 @@ export class Gate {
 	 * The caller behind an `Authorization` header (RFC 6750 section 2.1).
 	 * @throws Refusal missing_api_key or invalid_api_key
 	 */
-	async authenticate(authorization: string | undefined): Promise<Caller> {
+	authenticate(authorization: string | undefined): Awaitable<Caller> {
 		const presented = authorization === undefined ? undefined : /^bearer +(\S+)$/i.exec(authorization)?.[1];
 		if (presented === undefined) {
 			throw new Refusal(
@@ -89,16 +90,13 @@ export class Gate {
 			);
 		}
 		const parts = parseApiKey(presented);
-		const key =
-			parts === undefined ? undefined : await this.context.store.read.key(parts.accountId, secretHash(parts.secret));
-		if (key === undefined) {
-			throw new Refusal(
-				'invalid_api_key',
-				'This API key is unknown or revoked. Send a live one; POST /auth/magic-link starts making a new one.',
-			);
-		}
-		this.context.store.keyUsed(key.accountId, key.id);
-		return { accountId: key.accountId, keyId: key.id };
+		if (parts === undefined) throw invalidKey();
+		const { store } = this.context;
+		return then(store.read.key(parts.accountId, secretHash(parts.secret)), (key) => {
+			if (key === undefined) throw invalidKey();
+			store.keyUsed(key.accountId, key.id);
+			return { accountId: key.accountId, keyId: key.id };
+		});
 	}
 
 	/** Counts a call against its key's limit. The state goes into the answer's headers, whether or not the call is admitted. */
@@ -116,9 +114,16 @@ export class Gate {
 	}
 
 	/** Runs an admitted operation. @throws Refusal */
-	run(operation: OperationId, input: Input): Answer | Promise<Answer> {
+	run(operation: OperationId, input: Input): Awaitable<Answer> {
 		return RUNS[operation](this.context, input);
 	}
+}
+
+function invalidKey(): Refusal {
+	return new Refusal(
+		'invalid_api_key',
+		'This API key is unknown or revoked. Send a live one; POST /auth/magic-link starts making a new one.',
+	);
 }
 
 /** The refusal of a call that {@link Gate.admit} did not admit. */
