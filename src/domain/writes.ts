@@ -217,7 +217,7 @@ function decideUpsert(operation: Of<'upsert'>, loaded: Loaded, limits: WriteLimi
 	if (matched > 1) {
 		throw new Refusal(
 			'key_not_unique',
-			`${matched} rows already have this key, so none was changed. Choose a key whose values are unique, or delete the duplicates first.`,
+			`This key is in ${matched} rows already, so none was changed. Choose a key whose values are unique, or delete the duplicates first.`,
 			{ matched, key: operation.match.members },
 		);
 	}

@@ -57,12 +57,12 @@ export const batch: Run = async (context, input) => {
 
 /** Members, actions and number of operations: wrong anywhere, nothing is run. */
 function checkEnvelope(part: Part, maxOperations: number): readonly Item[] {
-	const { operations } = part.value as { operations?: Json };
 	if (!validators.batch(part.value)) {
+		const operations = isObject(part.value) ? part.value.operations : undefined;
 		const fault = validators.batch.errors?.[0];
 		throw invalidRequest('batch', fault, part.value, indexDetails(fault, operations));
 	}
-	const items = operations as unknown as readonly Item[];
+	const items = (part.value as { operations: unknown }).operations as readonly Item[];
 	if (items.length > maxOperations) {
 		throw new Refusal(
 			'invalid_request',

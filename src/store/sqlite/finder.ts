@@ -41,7 +41,6 @@ export class Finder {
 	readonly #byKey: Statement;
 	readonly #keyCount: Statement;
 	readonly #all: Statement;
-	readonly #joined: Statement;
 	readonly #joinedByKey: Statement;
 	readonly #hints: IndexHints;
 	readonly #noted = new Map<number, number>();
@@ -59,9 +58,6 @@ export class Finder {
 		);
 		this.#keyCount = db.prepare('SELECT count(*) AS n FROM index_entries WHERE index_no = ? AND key = ?');
 		this.#all = db.prepare('SELECT place, version, text FROM rows WHERE table_no = ? ORDER BY id');
-		this.#joined = db.prepare(
-			"SELECT group_concat(text, ',') AS text FROM (SELECT text FROM rows WHERE table_no = ? ORDER BY id LIMIT ?)",
-		);
 		this.#joinedByKey = db.prepare(
 			"SELECT group_concat(text, ',') AS text FROM (SELECT r.text FROM index_entries e JOIN rows r ON r.place = e.place WHERE e.index_no = ? AND e.key = ? ORDER BY e.place LIMIT ?)",
 		);
@@ -93,7 +89,6 @@ export class Finder {
 
 	/** The texts of the rows that match, joined by commas: what an answer is made of, without a string for each row. */
 	joined(tableNo: number, tableRows: number, filter: Filter, limit: number): string {
-		if (filter.members.length === 0) return textOf(this.#joined.get(tableNo, sqlLimit(limit)));
 		if (filterId(filter) === undefined) {
 			const index = this.#indexFor(tableNo, tableRows, filter);
 			if (index !== undefined) return textOf(this.#joinedByKey.get(index, filterKey(filter), sqlLimit(limit)));
@@ -137,10 +132,10 @@ export class Finder {
 }
 
 /** SQLite takes a negative LIMIT for none. */
-function sqlLimit(limit: number): number {
+export function sqlLimit(limit: number): number {
 	return limit === Number.POSITIVE_INFINITY ? -1 : limit;
 }
 
-function textOf(row: Record<string, unknown> | undefined): string {
+export function textOf(row: Record<string, unknown> | undefined): string {
 	return (row?.text as string | null | undefined) ?? '';
 }

@@ -4,7 +4,7 @@ import type { Filter } from '../../domain/filter.ts';
 import { isRowId } from '../../domain/id.ts';
 import type { ExportPiece, VersionText } from '../seam.ts';
 import { type Database, openReader, type Row, type Statement } from './driver.ts';
-import { Finder, type IndexHints } from './finder.ts';
+import { Finder, type IndexHints, sqlLimit, textOf } from './finder.ts';
 import { idBytes } from './ids.ts';
 import { KEY_BY_SECRET, keyRecord, keysOf } from './keys.ts';
 
@@ -18,7 +18,10 @@ export class SqliteReader {
 	readonly #path: string;
 	readonly #db: Database;
 	readonly #finder: Finder;
+	readonly #begin: Statement;
+	readonly #commit: Statement;
 	readonly #table: Statement;
+	readonly #joined: Statement;
 	readonly #key: Statement;
 	readonly #versions: Statement;
 	readonly #tables: Statement;
@@ -29,6 +32,12 @@ export class SqliteReader {
 		this.#path = path;
 		this.#db = openReader(path);
 		this.#finder = new Finder(this.#db, hints, clock);
+		this.#begin = this.#db.prepare('BEGIN');
+		this.#commit = this.#db.prepare('COMMIT');
+		this.#joined = this.#db.prepare(
+			`SELECT group_concat(text, ',') AS text FROM (SELECT r.text FROM tables t JOIN rows r ON r.table_no = t.table_no
+				WHERE t.account_id = ? AND t.name = ? ORDER BY r.id LIMIT ?)`,
+		);
 		this.#table = this.#db.prepare('SELECT table_no, rows FROM tables WHERE account_id = ? AND name = ?');
 		this.#key = this.#db.prepare(`${KEY_BY_SECRET.replace('SELECT', 'SELECT secret_hash,')}`);
 		this.#versions = this.#db.prepare(
@@ -60,31 +69,32 @@ export class SqliteReader {
 	}
 
 	rows(accountId: string, table: string, filter: Filter, limit: number): string {
-		const found = this.#find(accountId, table);
-		return found === undefined ? '' : this.#finder.joined(found.tableNo, found.rows, filter, limit);
+		if (filter.members.length === 0) return textOf(this.#joined.get(accountId, table, sqlLimit(limit)));
+		return this.#onTable(accountId, table, '', ({ tableNo, rows }) =>
+			this.#finder.joined(tableNo, rows, filter, limit),
+		);
 	}
 
 	rowTexts(accountId: string, table: string, filter: Filter): string[] {
-		const found = this.#find(accountId, table);
-		if (found === undefined) return [];
-		return this.#finder.find(found.tableNo, found.rows, filter, Number.POSITIVE_INFINITY).rows.map((row) => row.text);
+		return this.#onTable(accountId, table, [], ({ tableNo, rows }) =>
+			this.#finder.find(tableNo, rows, filter, Number.POSITIVE_INFINITY).rows.map((row) => row.text),
+		);
 	}
 
 	count(accountId: string, table: string, filter: Filter): number {
-		const found = this.#find(accountId, table);
-		return found === undefined ? 0 : this.#finder.count(found.tableNo, found.rows, filter);
+		return this.#onTable(accountId, table, 0, ({ tableNo, rows }) => this.#finder.count(tableNo, rows, filter));
 	}
 
 	versions(accountId: string, table: string, id: string, since: string, limit: number): VersionText[] {
-		const found = this.#find(accountId, table);
-		if (found === undefined || !isRowId(id)) return [];
-		const rows = this.#versions.all(found.tableNo, idBytes(id), since, limit === Number.POSITIVE_INFINITY ? -1 : limit);
-		return rows.map((row) => ({
-			version: row.version as number,
-			archivedAt: row.archived_at as string,
-			deleted: row.deleted === 1,
-			row: row.text as string,
-		}));
+		if (!isRowId(id)) return [];
+		return this.#onTable(accountId, table, [], ({ tableNo }) =>
+			this.#versions.all(tableNo, idBytes(id), since, sqlLimit(limit)).map((row) => ({
+				version: row.version as number,
+				archivedAt: row.archived_at as string,
+				deleted: row.deleted === 1,
+				row: row.text as string,
+			})),
+		);
 	}
 
 	tables(accountId: string, since: string): { name: string; rows: number }[] {
@@ -133,8 +143,14 @@ export class SqliteReader {
 		this.#db.close();
 	}
 
-	#find(accountId: string, name: string): { tableNo: number; rows: number } | undefined {
-		const row = this.#table.get(accountId, name);
-		return row === undefined ? undefined : { tableNo: row.table_no as number, rows: row.rows as number };
+	/** Runs a read of several statements as of one moment; `empty` is the answer where there is no such table. */
+	#onTable<T>(accountId: string, name: string, empty: T, read: (table: { tableNo: number; rows: number }) => T): T {
+		this.#begin.run();
+		try {
+			const row = this.#table.get(accountId, name);
+			return row === undefined ? empty : read({ tableNo: row.table_no as number, rows: row.rows as number });
+		} finally {
+			this.#commit.run();
+		}
 	}
 }

@@ -203,7 +203,7 @@ export class SqliteStore implements Store {
 
 	#ask(call: WriterCall): Promise<RowsOutcome | AccountOutcome> {
 		if (this.#waiting.size >= MAX_WAITING) {
-			const message = `${MAX_WAITING} writes are waiting already and nothing was changed. Send the call again in a second.`;
+			const message = `The server has ${MAX_WAITING} writes waiting and changed nothing. Send the call again in a second.`;
 			return Promise.reject(new Refusal('overloaded', message));
 		}
 		return new Promise((resolve, reject) => {

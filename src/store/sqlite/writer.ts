@@ -37,6 +37,8 @@ export class Writer {
 	#rows!: RowWrites;
 	#accounts!: AccountWrites;
 	#indexes!: MemberIndexes;
+	/** What the finder told while calls ran. Acted on after them, outside their savepoints: a refused call takes nothing of it back. */
+	#hints: (() => void)[] = [];
 	#now = 0;
 
 	/** Opens the file, making or migrating it. */
@@ -51,8 +53,9 @@ export class Writer {
 		migrate(this.#db, this.#path);
 		this.#indexes = new MemberIndexes(this.#db);
 		const hints = {
-			wanted: (tableNo: number, members: string) => this.#indexes.want(tableNo, members, this.#now),
-			used: (indexNo: number) => this.#indexes.used(indexNo, this.#now),
+			wanted: (tableNo: number, members: string) =>
+				this.#hints.push(() => this.#indexes.want(tableNo, members, this.#now)),
+			used: (indexNo: number) => this.#hints.push(() => this.#indexes.used(indexNo, this.#now)),
 		};
 		this.#rows = new RowWrites(this.#db, this.#limits, this.#indexes, hints, () => this.#now);
 		this.#accounts = new AccountWrites(this.#db, this.#limits, this.#indexes);
@@ -126,7 +129,9 @@ export class Writer {
 	#transaction<T>(run: () => T): T {
 		this.#db.exec('BEGIN IMMEDIATE');
 		try {
+			this.#hints = [];
 			const result = run();
+			for (const act of this.#hints) act();
 			this.#rows.saveSequence();
 			this.#db.exec('COMMIT');
 			return result;

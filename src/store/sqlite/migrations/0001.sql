@@ -44,7 +44,8 @@ CREATE TABLE magic_links (
 CREATE INDEX magic_links_by_expiry ON magic_links (expires_at);
 
 CREATE TABLE tables (
-	table_no INTEGER PRIMARY KEY,
+	-- AUTOINCREMENT: a number is never given out again, so that it cannot come to mean another account's table.
+	table_no INTEGER PRIMARY KEY AUTOINCREMENT,
 	account_id TEXT NOT NULL,
 	name TEXT NOT NULL,
 	rows INTEGER NOT NULL
@@ -102,7 +103,7 @@ CREATE INDEX kept_answers_by_account ON kept_answers (account_id, kept_no);
 
 -- Member indexes, made for the sets of members that a table is really filtered on.
 CREATE TABLE member_indexes (
-	index_no INTEGER PRIMARY KEY,
+	index_no INTEGER PRIMARY KEY AUTOINCREMENT,
 	table_no INTEGER NOT NULL,
 	-- JSON array of the members, in order of name.
 	members TEXT NOT NULL,
