@@ -11,6 +11,8 @@ import { ReadyAnswers } from './operations/ready-answers.ts';
 import { Windows } from './operations/windows.ts';
 import { SqliteStore } from './store/sqlite/store.ts';
 
+/** Connections that may wait to be accepted. */
+const BACKLOG = 1024;
 const HOUR_MS = 3_600_000;
 /** Room for ready answers, in characters. */
 const READY_CHARACTERS = 24_000_000;
@@ -60,11 +62,12 @@ export async function serve({ config, clock, onFatal, maxGroup }: ServeOptions):
 		const context: Context = { store, limits: config.limits, clock, ready: new ReadyAnswers(READY_CHARACTERS), signIn };
 		const metrics = config.metrics ? await makeMetrics(() => store.waitingWrites) : undefined;
 		server = createServer({ context, log, metrics, trustProxy: config.trustProxy });
-		await server.app.listen({ host: config.host, port: config.port, backlog: 1024 });
-		signIn.publicUrl = config.publicUrl ?? originOf(config.host, server.app.server.address() as AddressInfo);
+		server.http.listen({ host: config.host, port: config.port, backlog: BACKLOG });
+		await once(server.http, 'listening');
+		signIn.publicUrl = config.publicUrl ?? originOf(config.host, server.http.address() as AddressInfo);
 		operators = await listenForOperators(config.dataDir, store);
-		const { app, stop } = server;
-		const url = originOf(config.host, app.server.address() as AddressInfo);
+		const { http, stop } = server;
+		const url = originOf(config.host, http.address() as AddressInfo);
 		log.info({ url, dataDir: config.dataDir }, 'Ready.');
 		return {
 			url,

@@ -46,7 +46,8 @@ function quoted(name: string): string {
 export class JsonDocument {
 	readonly value: Json;
 	readonly #text: string;
-	#inexact: InexactNumber[] | undefined;
+	/** The document once more, with marks in place of numbers that a double does not hold; made when one is suspected. */
+	#marked: unknown;
 
 	private constructor(value: Json, text: string) {
 		this.value = value;
@@ -118,16 +119,23 @@ export class JsonDocument {
 
 	#checkNumber(value: number, path: Path): void {
 		if (value !== 0 && Math.abs(value) <= Number.MAX_SAFE_INTEGER) return;
-		if (value === 0 && !/0{300}|e-/i.test(this.#text)) return;
-		this.#inexact ??= findInexactNumbers(this.#text);
-		const found = this.#inexact.find((number) => samePath(number.path, path));
-		if (found === undefined) return;
-		const sent = found.token.length > 40 ? `${found.token.slice(0, 40)}…` : found.token;
+		if (value === 0 && !UNDERFLOW_MARKS.test(this.#text)) return;
+		const token = this.#inexactAt(path);
+		if (token === undefined) return;
+		const sent = token.length > 40 ? `${token.slice(0, 40)}…` : token;
 		throw new Refusal(
 			'number_not_exact',
 			`The number ${sent} at ${pathText(path)} cannot be kept exactly as a double. Send it as a string, for example "${sent}".`,
 			{ path: pathText(path) },
 		);
+	}
+
+	/** How the number at `path` was spelled, where a double does not hold it. */
+	#inexactAt(path: Path): string | undefined {
+		this.#marked ??= markInexact(this.#text);
+		let node: unknown = this.#marked;
+		for (const step of path) node = (node as Record<string | number, unknown>)[step];
+		return node instanceof Inexact ? node.token : undefined;
 	}
 }
 
@@ -161,19 +169,6 @@ export function checkMemberName(name: string, path: Path): void {
 	if (!name.isWellFormed() || name.includes('\0')) checkString(name, path);
 }
 
-interface InexactNumber {
-	readonly path: Path;
-	readonly token: string;
-}
-
-function samePath(a: Path, b: Path): boolean {
-	return a.length === b.length && a.every((step, i) => step === b[i]);
-}
-
-function startsWith(path: Path, prefix: Path): boolean {
-	return prefix.length <= path.length && prefix.every((step, i) => step === path[i]);
-}
-
 /** Is the value of this number token lost when it becomes a double? Decimals may round; integers and magnitudes may not. */
 function isInexact(token: string): boolean {
 	const value = Number(token);
@@ -182,39 +177,38 @@ function isInexact(token: string): boolean {
 	return value === 0 && /[1-9]/.test(token.split(/e/i)[0]!);
 }
 
-/**
- * Finds the number tokens of a valid JSON text that a double does not hold. Runs only for texts that have suspicious numbers.
- * Of a name that is sent twice the last value counts, so what was found under the first is dropped.
- */
-function findInexactNumbers(text: string): InexactNumber[] {
-	const tokens = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|[{}[\],:]|true|false|null/g;
-	const path: (string | number)[] = [];
-	const inObject: boolean[] = [];
-	let expectName = false;
-	let found: InexactNumber[] = [];
-	for (const [token] of text.matchAll(tokens)) {
-		const first = token[0]!;
-		if (first === '{' || first === '[') {
-			inObject.push(first === '{');
-			path.push(first === '{' ? '' : 0);
-			expectName = first === '{';
-		} else if (first === '}' || first === ']') {
-			inObject.pop();
-			path.pop();
-			expectName = false;
-		} else if (first === ',') {
-			if (inObject.at(-1)) expectName = true;
-			else path.push((path.pop() as number) + 1);
-		} else if (first === '"' && expectName) {
-			path.pop();
-			path.push(JSON.parse(token) as string);
-			expectName = false;
-			if (found.length > 0) found = found.filter((number) => !startsWith(number.path, path));
-		} else if ((first === '-' || (first >= '0' && first <= '9')) && isInexact(token)) {
-			found.push({ path: [...path], token });
-		}
+/** Stands where a number was that a double does not hold. */
+class Inexact {
+	readonly token: string;
+
+	constructor(token: string) {
+		this.token = token;
 	}
-	return found;
+}
+
+/** Texts without these have no number that underflows to 0. */
+const UNDERFLOW_MARKS = /0{300}|e-/i;
+
+/**
+ * Reads a valid JSON text again, seeing how each number was spelled (ECMAScript 2026, JSON.parse with source text access).
+ * @throws Refusal nesting_too_deep where reading recurses too deep, far beyond what a row may have.
+ */
+function markInexact(text: string): unknown {
+	try {
+		return JSON.parse(text, function (this: unknown, _name: string, value: unknown, context?: { source?: string }) {
+			const token = context?.source;
+			return typeof value === 'number' && token !== undefined && isInexact(token) ? new Inexact(token) : value;
+		} as (this: unknown, name: string, value: unknown) => unknown);
+	} catch (error) {
+		if (!(error instanceof RangeError)) throw error;
+		throw new Refusal(
+			'nesting_too_deep',
+			`The body is nested thousands of levels deep. Send a flatter one: a row may have ${MAX_NESTING} levels.`,
+			{
+				limit: MAX_NESTING,
+			},
+		);
+	}
 }
 
 /** One text for all spellings of one JSON value: members in order of name, at every level. For comparing, not for storing. */

@@ -1,22 +1,21 @@
 import { Readable } from 'node:stream';
-import type { FastifyReply, FastifyRequest } from 'fastify';
 import { errorBody, type RefusalData } from '../errors.ts';
 import type { Answer } from '../operations/context.ts';
 import { type RateState, statusOf } from '../operations/run.ts';
-
-/**
- * The one way out for every answer. It writes to `node:http` directly: Fastify's own path to the socket (header map, onSend and
- * onResponse hooks, payload checks) costs a cached read a quarter of its time and adds nothing to an answer of ready text.
- */
+import type { Exchange } from './exchange.ts';
 
 export const JSON_TYPE = 'application/json; charset=utf-8';
 const SHUTDOWN_RETRY_SECONDS = '5';
 const OVERLOAD_RETRY_SECONDS = '1';
 const PIECE_BYTES = 65_536;
+/** How much of a refused body is read and dropped, and for how long, so that its sender gets to read the refusal. */
+const LINGER_BYTES = 64 * 1024 * 1024;
+const LINGER_MS = 5000;
 
 /** Told of each answer once it is given to the socket. */
-export type OnAnswered = (request: FastifyRequest, status: number) => void;
+export type OnAnswered = (exchange: Exchange, status: number) => void;
 
+/** The one way out for every answer. */
 export class Answers {
 	readonly #onAnswered: OnAnswered;
 
@@ -25,70 +24,90 @@ export class Answers {
 	}
 
 	/** Sends a whole body. `headers` are names and values in turn; those of every answer are added. */
-	text(request: FastifyRequest, reply: FastifyReply, status: number, headers: string[], body: string): void {
-		addCommonHeaders(headers, request);
+	text(exchange: Exchange, status: number, headers: string[], body: string): void {
+		const { request, response } = exchange;
+		addCommonHeaders(headers, exchange);
 		if (status !== 204) headers.push('Content-Length', String(Buffer.byteLength(body)));
-		const { raw } = reply;
-		reply.hijack();
-		raw.writeHead(status, headers);
-		raw.end(request.method === 'HEAD' ? undefined : body);
-		this.#onAnswered(request, status);
+		response.writeHead(status, headers);
+		response.end(request.method === 'HEAD' ? undefined : body);
+		this.#onAnswered(exchange, status);
 	}
 
 	/** Sends what an operation answers. */
-	answer(request: FastifyRequest, reply: FastifyReply, status: number, answer: Answer): void {
+	answer(exchange: Exchange, status: number, answer: Answer): void {
 		const headers = ['Content-Type', JSON_TYPE];
 		if (answer.replayed) headers.push('Idempotency-Replayed', 'true');
-		if (typeof answer.body === 'string') this.text(request, reply, status, headers, answer.body);
-		else this.#pieces(request, reply, status, headers, answer.body);
+		if (typeof answer.body === 'string') this.text(exchange, status, headers, answer.body);
+		else this.#pieces(exchange, status, headers, answer.body);
 	}
 
 	/** Sends a refusal with the status it has for the route's operation. */
-	refusal(request: FastifyRequest, reply: FastifyReply, refusal: RefusalData): void {
-		if (reply.raw.headersSent) {
-			reply.raw.destroy();
+	refusal(exchange: Exchange, refusal: RefusalData): void {
+		const { response } = exchange;
+		if (response.headersSent) {
+			response.destroy();
 			return;
 		}
 		const { code, details } = refusal;
-		const status = statusOf(request.routeOptions?.config?.operation, code);
+		const status = statusOf(exchange.operation, code);
 		const headers = ['Content-Type', JSON_TYPE];
 		if (status === 401) headers.push('WWW-Authenticate', 'Bearer realm="pumadb"');
 		if (code === 'method_not_allowed') headers.push('Allow', String(details?.allow));
 		if (code === 'shutting_down') headers.push('Retry-After', SHUTDOWN_RETRY_SECONDS);
 		else if (status === 503) headers.push('Retry-After', OVERLOAD_RETRY_SECONDS);
 		else if (code === 'rate_limited') headers.push('Retry-After', String(details?.retry_after));
-		// The rest of a body that is too large is not waited for.
-		if (code === 'body_too_large' || code === 'shutting_down') headers.push('Connection', 'close');
-		this.text(request, reply, status, headers, errorBody(refusal));
+		if (code === 'body_too_large') this.#lingering(exchange, status, headers, errorBody(refusal));
+		else {
+			if (code === 'shutting_down') headers.push('Connection', 'close');
+			this.text(exchange, status, headers, errorBody(refusal));
+		}
 	}
 
-	#pieces(
-		request: FastifyRequest,
-		reply: FastifyReply,
-		status: number,
-		headers: string[],
-		body: AsyncIterable<string>,
-	): void {
-		addCommonHeaders(headers, request);
-		const { raw } = reply;
-		reply.hijack();
-		raw.writeHead(status, headers);
-		raw.once('close', () => this.#onAnswered(request, status));
+	#pieces(exchange: Exchange, status: number, headers: string[], body: AsyncIterable<string>): void {
+		const { request, response } = exchange;
+		addCommonHeaders(headers, exchange);
+		response.writeHead(status, headers);
+		response.once('close', () => this.#onAnswered(exchange, status));
 		if (request.method === 'HEAD') {
-			raw.end();
+			response.end();
 			return;
 		}
 		const pieces = Readable.from(body, { objectMode: false, highWaterMark: PIECE_BYTES });
 		// A client that goes away ends the reading; a fault while reading cuts the answer off, so that it is not taken for whole.
-		raw.once('close', () => pieces.destroy());
-		pieces.once('error', () => raw.destroy());
-		pieces.pipe(raw);
+		response.once('close', () => pieces.destroy());
+		pieces.once('error', () => response.destroy());
+		pieces.pipe(response);
+	}
+
+	/**
+	 * Answers while the body is still being sent. Closing at once would make the kernel reset the connection and the sender lose
+	 * the answer (RFC 9112 section 9.6), so the rest is read and dropped for a while.
+	 */
+	#lingering(exchange: Exchange, status: number, headers: string[], body: string): void {
+		const { request, response } = exchange;
+		addCommonHeaders(headers, exchange);
+		headers.push('Content-Length', String(Buffer.byteLength(body)), 'Connection', 'close');
+		response.writeHead(status, headers);
+		response.write(body);
+		let left = LINGER_BYTES;
+		const finish = (): void => {
+			clearTimeout(timer);
+			response.end();
+		};
+		const timer = setTimeout(finish, LINGER_MS);
+		request.on('data', (chunk: Buffer) => {
+			left -= chunk.length;
+			if (left < 0) finish();
+		});
+		request.once('end', finish);
+		request.once('close', finish);
+		this.#onAnswered(exchange, status);
 	}
 }
 
-function addCommonHeaders(headers: string[], request: FastifyRequest): void {
-	headers.push('X-Request-Id', request.id, 'X-Content-Type-Options', 'nosniff', 'Cache-Control', 'no-store');
-	if (request.rate !== undefined) addRateHeaders(headers, request.rate);
+function addCommonHeaders(headers: string[], exchange: Exchange): void {
+	headers.push('X-Request-Id', exchange.id, 'X-Content-Type-Options', 'nosniff', 'Cache-Control', 'no-store');
+	if (exchange.rate !== undefined) addRateHeaders(headers, exchange.rate);
 }
 
 /** draft-ietf-httpapi-ratelimit-headers-10, sections 3 and 4. */

@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { FastifyInstance, RouteHandlerMethod } from 'fastify';
 import { DEFAULT_LIMITS, type Limits } from '../limits.ts';
 import type { Context } from '../operations/context.ts';
 import { type Answers, JSON_TYPE } from './answers.ts';
+import type { Exchange, Handler } from './exchange.ts';
 import type { Metrics } from './metrics.ts';
-import { answerOtherMethods } from './rest.ts';
+import type { Router } from './router.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: an OpenAPI document is edited, not modelled, here.
 type Any = any;
@@ -36,32 +36,26 @@ function setOrDrop(schema: Any, keyword: string, limit: number): void {
 
 /** What stands beside the contract's own paths: the document itself, health, and metrics where they are on. */
 export function addServiceRoutes(
-	app: FastifyInstance,
+	router: Router,
 	context: Context,
 	answers: Answers,
 	metrics: Metrics | undefined,
 ): void {
-	const json = ['Content-Type', JSON_TYPE];
+	const add = (path: string, handler: Handler): void => router.add(path, { GET: { handler, operation: undefined } });
+	const json = (exchange: Exchange, body: string): void =>
+		answers.text(exchange, 200, ['Content-Type', JSON_TYPE], body);
 	let contract: string | undefined;
-	const routes: Record<string, RouteHandlerMethod> = {
-		'/openapi.json': (request, reply) => {
-			contract ??= servedContract(context.limits, context.signIn.publicUrl);
-			answers.text(request, reply, 200, [...json], contract);
-		},
-		'/healthz': (request, reply) => answers.text(request, reply, 200, [...json], '{"status":"ok"}'),
-		'/readyz': async (request, reply) => {
-			await context.store.ping();
-			answers.text(request, reply, 200, [...json], '{"status":"ready"}');
-		},
-	};
-	if (metrics !== undefined) {
-		routes['/metrics'] = async (request, reply) => {
-			const text = await metrics.text();
-			answers.text(request, reply, 200, ['Content-Type', metrics.contentType], text);
-		};
-	}
-	for (const [url, handler] of Object.entries(routes)) {
-		app.get(url, handler);
-		answerOtherMethods(app, answers, url, ['GET']);
-	}
+	add('/openapi.json', (exchange) => {
+		contract ??= servedContract(context.limits, context.signIn.publicUrl);
+		json(exchange, contract);
+	});
+	add('/healthz', (exchange) => json(exchange, '{"status":"ok"}'));
+	add('/readyz', async (exchange) => {
+		await context.store.ping();
+		json(exchange, '{"status":"ready"}');
+	});
+	if (metrics === undefined) return;
+	add('/metrics', async (exchange) => {
+		answers.text(exchange, 200, ['Content-Type', metrics.contentType], await metrics.text());
+	});
 }

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { JsonDocument } from '../domain/json.ts';
-import { Refusal } from '../errors.ts';
+import { naturalStatus, Refusal } from '../errors.ts';
 import type { Gate } from '../operations/run.ts';
 import type { Answers } from './answers.ts';
+import { readBody } from './body.ts';
 import { clientOf } from './client-address.ts';
-import { answerOtherMethods } from './rest.ts';
+import type { Exchange } from './exchange.ts';
+import type { Router } from './router.ts';
 
 /**
  * The page behind a magic link. Opening it uses nothing up, because mail scanners open links too: only its button verifies.
@@ -63,39 +64,32 @@ const KEY_PAGE = (key: string): string =>
 
 const FAULT_PAGE = (message: string): string => page('This link cannot be used', `<p>${escapeHtml(message)}</p>`);
 
-export function addSignInPage(app: FastifyInstance, gate: Gate, answers: Answers, trustProxy: number): void {
-	const send = (request: FastifyRequest, reply: FastifyReply, status: number, html: string): void =>
-		answers.text(request, reply, status, [...HEADERS], html);
-	app.get('/sign-in', (request, reply) => {
-		const token = new URLSearchParams(request.raw.url!.split('?')[1] ?? '').get('token') ?? '';
-		return token === ''
-			? send(
-					request,
-					reply,
-					400,
-					FAULT_PAGE('The address has no token. Open the link exactly as it stands in the mail.'),
-				)
-			: send(request, reply, 200, BUTTON_PAGE(token));
+export function addSignInPage(router: Router, gate: Gate, answers: Answers, trustProxy: number): void {
+	const send = (exchange: Exchange, status: number, html: string): void =>
+		answers.text(exchange, status, [...HEADERS], html);
+
+	function show(exchange: Exchange): void {
+		const token = new URLSearchParams(exchange.request.url!.split('?')[1] ?? '').get('token') ?? '';
+		if (token !== '') send(exchange, 200, BUTTON_PAGE(token));
+		else send(exchange, 400, FAULT_PAGE('The address has no token. Open the link exactly as it stands in the mail.'));
+	}
+
+	async function verify(exchange: Exchange): Promise<void> {
+		const client = clientOf(exchange.request, trustProxy);
+		try {
+			gate.admitClient('verifyMagicLink', client);
+			const form = new URLSearchParams(String(await readBody(exchange.request, FORM_BYTES, 'form')));
+			const document = JsonDocument.fromText(JSON.stringify({ token: form.get('token') ?? '' }), 'form');
+			const answer = await gate.run('verifyMagicLink', { client, body: { document, value: document.value, path: [] } });
+			send(exchange, 200, KEY_PAGE((JSON.parse(answer.body as string) as { api_key: string }).api_key));
+		} catch (error) {
+			if (!(error instanceof Refusal)) throw error;
+			send(exchange, naturalStatus(error.code), FAULT_PAGE(error.message));
+		}
+	}
+
+	router.add('/sign-in', {
+		GET: { handler: show, operation: undefined },
+		POST: { handler: verify, operation: undefined },
 	});
-	app.post('/sign-in', {
-		config: { maxBodyBytes: FORM_BYTES, form: true },
-		handler: async (request, reply) => {
-			const client = clientOf(request.raw, trustProxy);
-			const token = new URLSearchParams(String(request.body ?? '')).get('token') ?? '';
-			const document = JsonDocument.fromText(JSON.stringify({ token }), 'form');
-			try {
-				gate.admitClient('verifyMagicLink', client);
-				const answer = await gate.run('verifyMagicLink', {
-					client,
-					body: { document, value: document.value, path: [] },
-				});
-				return send(request, reply, 200, KEY_PAGE((JSON.parse(answer.body as string) as { api_key: string }).api_key));
-			} catch (error) {
-				if (!(error instanceof Refusal)) throw error;
-				const status = error.code === 'rate_limited' ? 429 : error.code === 'invalid_magic_link' ? 401 : 400;
-				return send(request, reply, status, FAULT_PAGE(error.message));
-			}
-		},
-	});
-	answerOtherMethods(app, answers, '/sign-in', ['GET', 'POST']);
 }

@@ -21,6 +21,7 @@ import type { MemberIndexes } from './member-indexes.ts';
 
 /** Things one sweep removes at most: small enough that writes hardly wait for it. */
 const SWEEP = 200;
+const OF_ACCOUNT = 'account_no = (SELECT account_no FROM accounts WHERE account_id = ?)';
 
 type Outcome = Exclude<AccountOutcome, { refusal: unknown }>;
 
@@ -118,7 +119,8 @@ export class AccountWrites {
 			stamp(now),
 		);
 		this.#exec(
-			'INSERT INTO usage (account_id, tables, bytes, version_bytes, kept_bytes) VALUES (?, 0, 0, 0, 0)',
+			`INSERT INTO usage (account_no, tables, bytes, version_bytes, kept_bytes)
+				SELECT account_no, 0, 0, 0, 0 FROM accounts WHERE account_id = ?`,
 			freshAccountId,
 		);
 		return freshAccountId;
@@ -158,15 +160,16 @@ export class AccountWrites {
 		if (account === undefined) return { count: 0 };
 		const revoked = keysOf(this.#db, accountId).map((key) => key.id);
 		this.#exec('DELETE FROM magic_links WHERE email = ?', account.email!);
-		for (const table of ['api_keys', 'accounts', 'usage'])
-			this.#exec(`DELETE FROM ${table} WHERE account_id = ?`, accountId);
+		this.#exec(`DELETE FROM usage WHERE ${OF_ACCOUNT}`, accountId);
+		this.#exec('DELETE FROM api_keys WHERE account_id = ?', accountId);
+		this.#exec('DELETE FROM accounts WHERE account_id = ?', accountId);
 		this.#exec('INSERT INTO erasures (account_id) VALUES (?)', accountId);
 		return { count: 1, revoked };
 	}
 
 	#purge(accountId: string, tableName: string, id: string): Outcome {
 		const table = this.#db
-			.prepare('SELECT table_no, rows FROM tables WHERE account_id = ? AND name = ?')
+			.prepare('SELECT table_no, rows FROM counted_tables WHERE account_id = ? AND name = ?')
 			.get(accountId, tableName);
 		if (table === undefined || !isRowId(id)) return { count: 0 };
 		const tableNo = table.table_no as number;
@@ -178,10 +181,10 @@ export class AccountWrites {
 		if (row !== undefined) {
 			count++;
 			this.#indexes.rowChanged(tableNo, row.place as number, id, row.text as string, undefined);
-			this.#exec('UPDATE tables SET rows = rows - 1 WHERE table_no = ?', tableNo);
+			this.#exec('UPDATE row_counts SET rows = rows - 1 WHERE table_no = ?', tableNo);
 			const emptied = table.rows === 1 ? 1 : 0;
 			this.#exec(
-				'UPDATE usage SET bytes = bytes - ?, tables = tables - ? WHERE account_id = ?',
+				`UPDATE usage SET bytes = bytes - ?, tables = tables - ? WHERE ${OF_ACCOUNT}`,
 				row.bytes!,
 				emptied,
 				accountId,
@@ -202,7 +205,7 @@ export class AccountWrites {
 	#freeArchive(accountId: string, versionBytes: number, keptBytes: number): void {
 		if (versionBytes === 0 && keptBytes === 0) return;
 		this.#exec(
-			'UPDATE usage SET version_bytes = version_bytes - ?, kept_bytes = kept_bytes - ? WHERE account_id = ?',
+			`UPDATE usage SET version_bytes = version_bytes - ?, kept_bytes = kept_bytes - ? WHERE ${OF_ACCOUNT}`,
 			versionBytes,
 			keptBytes,
 			accountId,
@@ -244,13 +247,16 @@ export class AccountWrites {
 	#sweepTables(): number {
 		const gone = this.#db
 			.prepare(
-				`DELETE FROM tables WHERE table_no IN (SELECT t.table_no FROM tables t WHERE t.rows = 0
+				`DELETE FROM row_counts WHERE table_no IN (SELECT t.table_no FROM row_counts t WHERE t.rows = 0
 					AND NOT EXISTS (SELECT 1 FROM versions v WHERE v.table_no = t.table_no)
 					AND NOT EXISTS (SELECT 1 FROM kept_answers k WHERE k.table_no = t.table_no) LIMIT ?)
 				RETURNING table_no`,
 			)
 			.all(SWEEP);
-		for (const table of gone) this.#indexes.dropAll(table.table_no as number);
+		for (const { table_no: tableNo } of gone) {
+			this.#exec('DELETE FROM tables WHERE table_no = ?', tableNo!);
+			this.#indexes.dropAll(tableNo as number);
+		}
 		return gone.length;
 	}
 
@@ -278,7 +284,9 @@ export class AccountWrites {
 			tableNo,
 			SWEEP,
 		);
-		return count > 0 ? count : this.#exec('DELETE FROM tables WHERE table_no = ?', tableNo);
+		if (count > 0) return count;
+		this.#exec('DELETE FROM row_counts WHERE table_no = ?', tableNo);
+		return this.#exec('DELETE FROM tables WHERE table_no = ?', tableNo);
 	}
 }
 

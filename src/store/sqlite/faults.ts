@@ -7,8 +7,10 @@ import { idBytes } from './ids.ts';
 
 /** Queries that answer a row for each broken invariant; `fault` says which. */
 const INVARIANTS: readonly string[] = [
-	`SELECT 'account ' || a.account_id || ' has no usage' AS fault FROM accounts a LEFT JOIN usage u USING (account_id) WHERE u.account_id IS NULL`,
-	`SELECT 'usage of ' || u.account_id || ' has no account' AS fault FROM usage u LEFT JOIN accounts a USING (account_id) WHERE a.account_id IS NULL`,
+	`SELECT 'account ' || a.account_id || ' has no usage' AS fault FROM accounts a LEFT JOIN usage u USING (account_no) WHERE u.account_no IS NULL`,
+	`SELECT 'usage ' || u.account_no || ' has no account' AS fault FROM usage u LEFT JOIN accounts a USING (account_no) WHERE a.account_no IS NULL`,
+	`SELECT 'table ' || t.table_no || ' has no row count' AS fault FROM tables t LEFT JOIN row_counts c USING (table_no) WHERE c.table_no IS NULL`,
+	`SELECT 'row count ' || c.table_no || ' has no table' AS fault FROM row_counts c LEFT JOIN tables t USING (table_no) WHERE t.table_no IS NULL`,
 	`SELECT 'key ' || k.key_id || ' has no account' AS fault FROM api_keys k LEFT JOIN accounts a USING (account_id) WHERE a.account_id IS NULL`,
 	`SELECT 'table ' || t.table_no || ' has no account' AS fault FROM tables t LEFT JOIN accounts a USING (account_id)
 		WHERE a.account_id IS NULL AND t.account_id NOT IN (SELECT account_id FROM erasures)`,
@@ -18,18 +20,18 @@ const INVARIANTS: readonly string[] = [
 	`SELECT 'kept answer ' || k.kept_no || ' has no table of its account' AS fault FROM kept_answers k LEFT JOIN tables t USING (table_no)
 		WHERE t.account_id IS NOT k.account_id`,
 	`SELECT 'table ' || t.table_no || ' counts ' || t.rows || ' rows and has ' || count(r.place) AS fault
-		FROM tables t LEFT JOIN rows r USING (table_no) WHERE t.account_id NOT IN (SELECT account_id FROM erasures)
+		FROM counted_tables t LEFT JOIN rows r USING (table_no) WHERE t.account_id NOT IN (SELECT account_id FROM erasures)
 		GROUP BY t.table_no HAVING t.rows <> count(r.place)`,
 	`SELECT 'account ' || u.account_id || ' counts ' || u.tables || ' tables and has ' || count(t.table_no) AS fault
-		FROM usage u LEFT JOIN tables t ON t.account_id = u.account_id AND t.rows > 0 GROUP BY u.account_id HAVING u.tables <> count(t.table_no)`,
+		FROM account_usage u LEFT JOIN counted_tables t ON t.account_id = u.account_id AND t.rows > 0 GROUP BY u.account_id HAVING u.tables <> count(t.table_no)`,
 	`SELECT 'account ' || u.account_id || ' counts ' || u.bytes || ' bytes and holds ' || coalesce(s.bytes, 0) AS fault
-		FROM usage u LEFT JOIN (SELECT t.account_id, sum(r.bytes) AS bytes FROM tables t JOIN rows r USING (table_no) GROUP BY t.account_id) s USING (account_id)
+		FROM account_usage u LEFT JOIN (SELECT t.account_id, sum(r.bytes) AS bytes FROM tables t JOIN rows r USING (table_no) GROUP BY t.account_id) s USING (account_id)
 		WHERE u.bytes <> coalesce(s.bytes, 0)`,
 	`SELECT 'account ' || u.account_id || ' counts ' || u.version_bytes || ' bytes of versions and holds ' || coalesce(s.bytes, 0) AS fault
-		FROM usage u LEFT JOIN (SELECT account_id, sum(bytes) AS bytes FROM versions GROUP BY account_id) s USING (account_id)
+		FROM account_usage u LEFT JOIN (SELECT account_id, sum(bytes) AS bytes FROM versions GROUP BY account_id) s USING (account_id)
 		WHERE u.version_bytes <> coalesce(s.bytes, 0)`,
 	`SELECT 'account ' || u.account_id || ' counts ' || u.kept_bytes || ' bytes of kept answers and holds ' || coalesce(s.bytes, 0) AS fault
-		FROM usage u LEFT JOIN (SELECT account_id, sum(bytes) AS bytes FROM kept_answers GROUP BY account_id) s USING (account_id)
+		FROM account_usage u LEFT JOIN (SELECT account_id, sum(bytes) AS bytes FROM kept_answers GROUP BY account_id) s USING (account_id)
 		WHERE u.kept_bytes <> coalesce(s.bytes, 0)`,
 	`SELECT 'row at place ' || r.place || ' has version ' || r.version || ' and an archived version ' || max(v.version) AS fault
 		FROM rows r JOIN versions v ON v.table_no = r.table_no AND v.id = r.id GROUP BY r.place HAVING max(v.version) > r.version`,

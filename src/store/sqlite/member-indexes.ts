@@ -75,7 +75,7 @@ export class MemberIndexes {
 	/** A filter on these members found no index. Runs in a transaction. */
 	want(tableNo: number, members: string, now: number): void {
 		const db = this.#db;
-		const table = db.prepare('SELECT rows FROM tables WHERE table_no = ?').get(tableNo);
+		const table = db.prepare('SELECT rows FROM row_counts WHERE table_no = ?').get(tableNo);
 		if (table === undefined || (table.rows as number) < INDEX_FROM_ROWS) return;
 		const existing = db
 			.prepare(

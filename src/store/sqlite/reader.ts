@@ -38,14 +38,14 @@ export class SqliteReader {
 			`SELECT group_concat(text, ',') AS text FROM (SELECT r.text FROM tables t JOIN rows r ON r.table_no = t.table_no
 				WHERE t.account_id = ? AND t.name = ? ORDER BY r.id LIMIT ?)`,
 		);
-		this.#table = this.#db.prepare('SELECT table_no, rows FROM tables WHERE account_id = ? AND name = ?');
+		this.#table = this.#db.prepare('SELECT table_no, rows FROM counted_tables WHERE account_id = ? AND name = ?');
 		this.#key = this.#db.prepare(`${KEY_BY_SECRET.replace('SELECT', 'SELECT secret_hash,')}`);
 		this.#versions = this.#db.prepare(
 			`SELECT version, archived_at, deleted, text FROM versions
 				WHERE table_no = ? AND id = ? AND archived_at >= ? ORDER BY version DESC LIMIT ?`,
 		);
 		this.#tables = this.#db.prepare(
-			`SELECT name, rows FROM tables t WHERE account_id = ? AND (rows > 0 OR EXISTS
+			`SELECT name, rows FROM counted_tables t WHERE account_id = ? AND (rows > 0 OR EXISTS
 				(SELECT 1 FROM versions v WHERE v.table_no = t.table_no AND v.archived_at >= ?)) ORDER BY name`,
 		);
 	}
@@ -108,7 +108,7 @@ export class SqliteReader {
 		try {
 			db.exec('BEGIN');
 			const tables = db
-				.prepare('SELECT table_no, name FROM tables WHERE account_id = ? AND rows > 0 ORDER BY name')
+				.prepare('SELECT table_no, name FROM counted_tables WHERE account_id = ? AND rows > 0 ORDER BY name')
 				.all(accountId);
 			const some = db.prepare('SELECT id, text FROM rows WHERE table_no = ? AND id > ? ORDER BY id LIMIT ?');
 			for (const table of tables) {

@@ -30,6 +30,13 @@ import type { MemberIndexes } from './member-indexes.ts';
 const RANDOM_POOL_BYTES = 5000;
 const ID_RANDOM_BYTES = 10;
 
+/** What a call works on, as its operations change it. */
+interface State {
+	readonly accountNo: number;
+	readonly table: TableState;
+	usage: Usage;
+}
+
 interface TableState {
 	/** 0 until the table's first row. */
 	no: number;
@@ -84,7 +91,7 @@ export class RowWrites {
 				results.push(result.text);
 				replayed = result.replayed;
 			}
-			this.#saveAccount(call.accountId, before, state);
+			this.#saveAccount(before, state);
 			if (several) this.#db.exec('RELEASE call');
 			return { results, replayed };
 		} catch (error) {
@@ -106,13 +113,14 @@ export class RowWrites {
 		this.#sequenceChanged = true;
 	}
 
-	#loadAccount(call: RowsCall): { usage: Usage; table: TableState } {
+	#loadAccount(call: RowsCall): State {
 		const row = this.#sql.account.get(call.table, call.accountId);
 		if (row === undefined) {
 			throw new Refusal('invalid_api_key', 'The account of this API key was erased. Sign in again to make a new one.');
 		}
 		const table = { no: (row.table_no as number | null) ?? 0, rows: (row.rows as number | null) ?? 0 };
 		return {
+			accountNo: row.account_no as number,
 			table,
 			usage: {
 				tables: row.tables as number,
@@ -124,18 +132,13 @@ export class RowWrites {
 		};
 	}
 
-	#saveAccount(accountId: string, before: Usage, { usage, table }: { usage: Usage; table: TableState }): void {
+	#saveAccount(before: Usage, { accountNo, usage, table }: State): void {
 		if (usage === before) return;
-		if (usage.tableRows !== table.rows) this.#sql.saveTable.run(usage.tableRows, table.no);
-		this.#sql.saveUsage.run(usage.tables, usage.bytes, usage.versionBytes, usage.keptBytes, accountId);
+		if (usage.tableRows !== table.rows) this.#sql.saveRowCount.run(usage.tableRows, table.no);
+		this.#sql.saveUsage.run(usage.tables, usage.bytes, usage.versionBytes, usage.keptBytes, accountNo);
 	}
 
-	#runOne(
-		call: RowsCall,
-		operation: RowOperation,
-		state: { usage: Usage; table: TableState },
-		now: number,
-	): { text: string; replayed: boolean } {
+	#runOne(call: RowsCall, operation: RowOperation, state: State, now: number): { text: string; replayed: boolean } {
 		const loaded = this.#load(call, operation, state, now);
 		const decision = decide(operation, loaded, this.#limits, this.#moment(now));
 		for (const change of decision.changes) this.#apply(call, change, state, now);
@@ -143,12 +146,7 @@ export class RowWrites {
 		return { text: decision.result, replayed: decision.replayed };
 	}
 
-	#load(
-		call: RowsCall,
-		operation: RowOperation,
-		{ usage, table }: { usage: Usage; table: TableState },
-		now: number,
-	): Loaded {
+	#load(call: RowsCall, operation: RowOperation, { usage, table }: State, now: number): Loaded {
 		const need = needs(operation);
 		let rows: readonly StoredRow[] = [];
 		let matched = 0;
@@ -204,7 +202,7 @@ export class RowWrites {
 		};
 	}
 
-	#apply(call: RowsCall, change: Change, state: { usage: Usage; table: TableState }, now: number): void {
+	#apply(call: RowsCall, change: Change, state: State, now: number): void {
 		const { table } = state;
 		switch (change.kind) {
 			case 'insert':
@@ -243,6 +241,7 @@ export class RowWrites {
 		if (table.no === 0) {
 			// The row count is right from the start, so that the index of empty tables is not touched.
 			table.no = Number(this.#sql.newTable.run(call.accountId, call.table).lastInsertRowid);
+			this.#sql.newRowCount.run(table.no);
 			table.rows = 1;
 		}
 		const place = change.place ?? ++this.#place;
@@ -302,11 +301,13 @@ export class RowWrites {
 }
 
 const SQL = {
-	account: `SELECT u.tables, u.bytes, u.version_bytes, u.kept_bytes, t.table_no, t.rows
-		FROM usage u LEFT JOIN tables t ON t.account_id = u.account_id AND t.name = ? WHERE u.account_id = ?`,
-	saveUsage: 'UPDATE usage SET tables = ?, bytes = ?, version_bytes = ?, kept_bytes = ? WHERE account_id = ?',
-	saveTable: 'UPDATE tables SET rows = ? WHERE table_no = ?',
-	newTable: 'INSERT INTO tables (account_id, name, rows) VALUES (?, ?, 1)',
+	account: `SELECT u.account_no, u.tables, u.bytes, u.version_bytes, u.kept_bytes, t.table_no, c.rows
+		FROM account_usage u LEFT JOIN tables t ON t.account_id = u.account_id AND t.name = ?
+		LEFT JOIN row_counts c ON c.table_no = t.table_no WHERE u.account_id = ?`,
+	saveUsage: 'UPDATE usage SET tables = ?, bytes = ?, version_bytes = ?, kept_bytes = ? WHERE account_no = ?',
+	saveRowCount: 'UPDATE row_counts SET rows = ? WHERE table_no = ?',
+	newTable: 'INSERT INTO tables (account_id, name) VALUES (?, ?)',
+	newRowCount: 'INSERT INTO row_counts (table_no, rows) VALUES (?, 1)',
 	saveSequence: 'UPDATE sequence SET place = ?, row_id = ?',
 	insert: 'INSERT INTO rows (place, table_no, id, version, bytes, text) VALUES (?, ?, ?, ?, ?, ?)',
 	update: 'UPDATE rows SET version = ?, bytes = ?, text = ? WHERE place = ?',

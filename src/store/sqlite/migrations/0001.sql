@@ -1,19 +1,22 @@
 -- Schema 1. `docs/storage.md` tells what each table, index and hash is for.
 
+-- AUTOINCREMENT, here and below: a number is never given out again, so that it cannot come to mean somebody else's.
 CREATE TABLE accounts (
-	account_id TEXT PRIMARY KEY,
-	email TEXT UNIQUE,
+	account_no INTEGER PRIMARY KEY AUTOINCREMENT,
+	account_id TEXT NOT NULL UNIQUE,
+	email TEXT NOT NULL UNIQUE,
 	created_at TEXT NOT NULL
-) WITHOUT ROWID;
+);
 
--- What an account holds, apart from `accounts` because every write changes it: narrow rows, few pages.
+-- What an account holds. Every write changes it, so its rows are as narrow as can be: a commit then rewrites few pages.
 CREATE TABLE usage (
-	account_id TEXT PRIMARY KEY,
+	account_no INTEGER PRIMARY KEY,
 	tables INTEGER NOT NULL,
 	bytes INTEGER NOT NULL,
 	version_bytes INTEGER NOT NULL,
 	kept_bytes INTEGER NOT NULL
-) WITHOUT ROWID;
+);
+CREATE VIEW account_usage AS SELECT a.account_id, u.* FROM accounts a JOIN usage u USING (account_no);
 
 CREATE TABLE api_keys (
 	key_no INTEGER PRIMARY KEY,
@@ -44,15 +47,20 @@ CREATE TABLE magic_links (
 CREATE INDEX magic_links_by_expiry ON magic_links (expires_at);
 
 CREATE TABLE tables (
-	-- AUTOINCREMENT: a number is never given out again, so that it cannot come to mean another account's table.
 	table_no INTEGER PRIMARY KEY AUTOINCREMENT,
 	account_id TEXT NOT NULL,
-	name TEXT NOT NULL,
-	rows INTEGER NOT NULL
+	name TEXT NOT NULL
 );
 CREATE UNIQUE INDEX tables_by_name ON tables (account_id, name);
+
+-- Live rows of each table, narrow like `usage`.
+CREATE TABLE row_counts (
+	table_no INTEGER PRIMARY KEY,
+	rows INTEGER NOT NULL
+);
 -- Finds tables that may be forgotten once nothing of them can be restored.
-CREATE INDEX tables_without_rows ON tables (table_no) WHERE rows = 0;
+CREATE INDEX row_counts_of_none ON row_counts (table_no) WHERE rows = 0;
+CREATE VIEW counted_tables AS SELECT t.table_no, t.account_id, t.name, c.rows FROM tables t JOIN row_counts c USING (table_no);
 
 -- Live rows in order of arrival, so that writes of many accounts share pages. Within a table, order of place is order of id.
 CREATE TABLE rows (

@@ -1,0 +1,62 @@
+import { type IncomingMessage, STATUS_CODES } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { type ErrorCode, errorBody } from '../errors.ts';
+
+/** What `node:http` refuses before there is a request gets the error body too. */
+
+/** How much a refused sender may go on sending, and for how long, so that it gets to read the refusal. */
+const LINGER_BYTES = 16 * 1024 * 1024;
+const LINGER_MS = 2000;
+
+type Fault = readonly [status: number, code: ErrorCode, message: string];
+
+const FAULTS: Readonly<Record<string, Fault>> = {
+	HPE_HEADER_OVERFLOW: [
+		431,
+		'headers_too_large',
+		'The request line and headers are larger than 64 KB. Send a shorter filter.',
+	],
+	ERR_HTTP_REQUEST_TIMEOUT: [
+		408,
+		'request_timeout',
+		'The request did not arrive in time. Send it again, without pauses.',
+	],
+};
+const MALFORMED: Fault = [400, 'bad_request', 'The HTTP request is malformed. Send it as HTTP/1.1.'];
+
+/** For node:http's event `clientError`. */
+export function answerParserFault(error: NodeJS.ErrnoException, socket: Duplex): void {
+	if (error.code === 'ECONNRESET' || !socket.writable) socket.destroy();
+	else answerAndClose(socket, FAULTS[error.code ?? ''] ?? MALFORMED);
+}
+
+/** For node:http's event `connect`: there is no proxy here. */
+export function refuseTunnel(_request: IncomingMessage, socket: Duplex): void {
+	answerAndClose(socket, [
+		405,
+		'method_not_allowed',
+		'This server is no proxy. Send GET, POST or DELETE to one of its paths.',
+	]);
+}
+
+function answerAndClose(socket: Duplex, [status, code, message]: Fault): void {
+	const body = errorBody({ code, message });
+	const head = [
+		`HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+		...(status === 405 ? ['Allow: GET, HEAD, POST, DELETE, OPTIONS'] : []),
+		'Connection: close',
+		'Content-Type: application/json; charset=utf-8',
+		`Content-Length: ${Buffer.byteLength(body)}`,
+	];
+	let left = LINGER_BYTES;
+	const timer = setTimeout(() => socket.destroy(), LINGER_MS);
+	socket.on('error', () => socket.destroy());
+	socket.on('data', (chunk: Buffer) => {
+		left -= chunk.length;
+		if (left < 0) socket.destroy();
+	});
+	socket.once('end', () => socket.destroy());
+	socket.once('close', () => clearTimeout(timer));
+	socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
+	socket.resume();
+}
