@@ -261,6 +261,11 @@ function requireSense(config: Config, get: Get): void {
 			'PUMADB_SMTP_URL is set, so PUMADB_MAIL_FROM must name the sender, for example "pumaDB <noreply@example.com>".',
 		);
 	}
+	if (config.mailFrom !== '' && !/^[^\r\n]*[^\s@<>]+@[^\s@<>]+>?$/.test(config.mailFrom)) {
+		throw new ConfigError(
+			`PUMADB_MAIL_FROM must be an address such as "pumaDB <noreply@example.com>", not "${config.mailFrom}".`,
+		);
+	}
 	const local =
 		isLoopback(config.host) && (config.publicUrl === undefined || isLoopback(new URL(config.publicUrl).hostname));
 	if (config.signIn && config.smtpUrl === undefined && !local) {

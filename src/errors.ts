@@ -73,19 +73,28 @@ export interface RefusalData {
 	readonly details?: Readonly<Record<string, unknown>> | undefined;
 }
 
+/** What a log may say of an error: never the message of a SyntaxError, which quotes the text that could not be parsed. */
+export function causeOf(error: unknown): string {
+	if (!(error instanceof Error)) return String(error);
+	if (!(error instanceof SyntaxError)) return error.stack ?? error.message;
+	const frames = error.stack?.split('\n').filter((line) => /^\s+at /.test(line)) ?? [];
+	return ['SyntaxError', ...frames].join('\n');
+}
+
 /** Thrown wherever a rule refuses a call; never a fault of ours. */
 export class Refusal extends Error implements RefusalData {
 	readonly code: ErrorCode;
 	readonly details: Readonly<Record<string, unknown>> | undefined;
 
-	constructor(code: ErrorCode, message: string, details?: Readonly<Record<string, unknown>>) {
-		super(message);
+	/** @param cause what the log should say of a fault behind the refusal; callers never see it. */
+	constructor(code: ErrorCode, message: string, details?: Readonly<Record<string, unknown>>, cause?: string) {
+		super(message, cause === undefined ? undefined : { cause });
 		this.code = code;
 		this.details = details;
 	}
 
-	static from(data: RefusalData): Refusal {
-		return new Refusal(data.code, data.message, data.details);
+	static from(data: RefusalData, cause?: string): Refusal {
+		return new Refusal(data.code, data.message, data.details, cause);
 	}
 }
 

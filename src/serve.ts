@@ -63,7 +63,12 @@ export async function serve({ config, clock, onFatal, maxGroup }: ServeOptions):
 		const metrics = config.metrics ? await makeMetrics(() => store.waitingWrites) : undefined;
 		server = createServer({ context, log, metrics, trustProxy: config.trustProxy });
 		server.http.listen({ host: config.host, port: config.port, backlog: BACKLOG });
-		await once(server.http, 'listening');
+		await once(server.http, 'listening').catch((error: unknown) => {
+			const { code } = error as { code?: string };
+			throw new Error(
+				`The server cannot listen on PUMADB_HOST ${config.host} and PUMADB_PORT ${config.port} (${code}): set them to an address of this machine and a free port.`,
+			);
+		});
 		signIn.publicUrl = config.publicUrl ?? originOf(config.host, server.http.address() as AddressInfo);
 		operators = await listenForOperators(config.dataDir, store);
 		const { http, stop } = server;

@@ -12,6 +12,7 @@ export type OperatorCommand =
 	| { readonly command: 'rows purge'; readonly account: string; readonly table: string; readonly id: string };
 
 const MAX_KEY_NAME_CHARACTERS = 80;
+const SCRUB_WAIT_MS = 10_000;
 
 /** Runs the command and answers what to tell the operator. `account` is an email address or an account id. */
 export async function runOperatorCommand(
@@ -50,8 +51,7 @@ async function eraseAccount(store: Store, account: string): Promise<Record<strin
 	if (outcome.count === 0) throw noAccount(account);
 	// Keys are dead from here on; what the account held goes in small transactions.
 	for (let more = true; more; ) more = done(await store.writeAccounts({ command: 'sweep' })).more === true;
-	store.scrub();
-	return { deleted: 1, account_id: accountId };
+	return { deleted: 1, account_id: accountId, on_disk: await scrubbed(store) };
 }
 
 async function purgeRow(
@@ -67,8 +67,17 @@ async function purgeRow(
 			'row_not_found',
 			'Nothing of a row with this id is in this table: no live row, version or kept answer.',
 		);
-	store.scrub();
-	return { purged: outcome.count! };
+	return { purged: outcome.count!, on_disk: await scrubbed(store) };
+}
+
+/** What is left on disk, in words: an export that somebody still reads keeps old pages for as long as it takes. */
+async function scrubbed(store: Store): Promise<string> {
+	let timer: NodeJS.Timeout | undefined;
+	const late = new Promise<string>((resolve) => {
+		timer = setTimeout(resolve, SCRUB_WAIT_MS, 'goes once the exports that are being read have ended');
+	});
+	const done = store.scrub().then(() => 'nothing is left');
+	return Promise.race([done, late]).finally(() => clearTimeout(timer));
 }
 
 async function accountIdOf(store: Store, account: string): Promise<string> {

@@ -48,6 +48,7 @@ export class JsonDocument {
 	readonly #text: string;
 	/** The document once more, with marks in place of numbers that a double does not hold; made when one is suspected. */
 	#marked: unknown;
+	#mayUnderflow: boolean | undefined;
 
 	private constructor(value: Json, text: string) {
 		this.value = value;
@@ -119,7 +120,10 @@ export class JsonDocument {
 
 	#checkNumber(value: number, path: Path): void {
 		if (value !== 0 && Math.abs(value) <= Number.MAX_SAFE_INTEGER) return;
-		if (value === 0 && !UNDERFLOW_MARKS.test(this.#text)) return;
+		if (value === 0) {
+			this.#mayUnderflow ??= UNDERFLOW_MARKS.test(this.#text);
+			if (!this.#mayUnderflow) return;
+		}
 		const token = this.#inexactAt(path);
 		if (token === undefined) return;
 		const sent = token.length > 40 ? `${token.slice(0, 40)}…` : token;

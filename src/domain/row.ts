@@ -24,9 +24,21 @@ export interface RowIdentity {
 	readonly updatedAt: string;
 }
 
-/** Compact JSON of a row's own members: what its size is measured on. */
+/** ECMAScript 2026, JSON.rawJSON: a text that JSON.stringify takes over as it is. */
+const { rawJSON } = JSON as unknown as { rawJSON(text: string): unknown };
+
+/**
+ * Compact JSON of a row's own members: what its size is measured on. Integers are written with all their digits:
+ * JSON.stringify writes 2^60 as 1152921504606847000, which is the same double but, to a reader with integers, another number.
+ */
 export function ownText(row: JsonObject): string {
-	return JSON.stringify(row);
+	const text = JSON.stringify(row);
+	return /\d{17}/.test(text) ? JSON.stringify(row, withAllDigits) : text;
+}
+
+function withAllDigits(_name: string, value: unknown): unknown {
+	if (typeof value !== 'number' || !Number.isInteger(value) || Number.isSafeInteger(value)) return value;
+	return Math.abs(value) < 1e21 ? rawJSON(String(BigInt(value))) : value;
 }
 
 /** The size of a row in bytes, from {@link ownText}. */

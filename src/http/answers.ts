@@ -26,6 +26,10 @@ export class Answers {
 	/** Sends a whole body. `headers` are names and values in turn; those of every answer are added. */
 	text(exchange: Exchange, status: number, headers: string[], body: string): void {
 		const { request, response } = exchange;
+		if (!request.complete && !response.shouldKeepAlive) {
+			this.#lingering(exchange, status, headers, body);
+			return;
+		}
 		addCommonHeaders(headers, exchange);
 		if (status !== 204) headers.push('Content-Length', String(Buffer.byteLength(body)));
 		response.writeHead(status, headers);
@@ -80,15 +84,17 @@ export class Answers {
 	}
 
 	/**
-	 * Answers while the body is still being sent. Closing at once would make the kernel reset the connection and the sender lose
+	 * Answers while the body is still being sent, on a connection that ends with the answer. Closing at once would make the kernel reset the connection and the sender lose
 	 * the answer (RFC 9112 section 9.6), so the rest is read and dropped for a while.
 	 */
 	#lingering(exchange: Exchange, status: number, headers: string[], body: string): void {
 		const { request, response } = exchange;
 		addCommonHeaders(headers, exchange);
-		headers.push('Content-Length', String(Buffer.byteLength(body)), 'Connection', 'close');
+		if (status !== 204) headers.push('Content-Length', String(Buffer.byteLength(body)));
+		headers.push('Connection', 'close');
 		response.writeHead(status, headers);
-		response.write(body);
+		if (request.method === 'HEAD' || status === 204) response.flushHeaders();
+		else response.write(body);
 		let left = LINGER_BYTES;
 		const finish = (): void => {
 			clearTimeout(timer);

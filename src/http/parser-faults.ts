@@ -8,6 +8,8 @@ import { type ErrorCode, errorBody } from '../errors.ts';
 const LINGER_BYTES = 16 * 1024 * 1024;
 const LINGER_MS = 2000;
 
+const refused = new WeakSet<Duplex>();
+
 type Fault = readonly [status: number, code: ErrorCode, message: string];
 
 const FAULTS: Readonly<Record<string, Fault>> = {
@@ -26,6 +28,8 @@ const MALFORMED: Fault = [400, 'bad_request', 'The HTTP request is malformed. Se
 
 /** For node:http's event `clientError`. */
 export function answerParserFault(error: NodeJS.ErrnoException, socket: Duplex): void {
+	// The parser goes on complaining of what a refused sender still sends.
+	if (refused.has(socket)) return;
 	if (error.code === 'ECONNRESET' || !socket.writable) socket.destroy();
 	else answerAndClose(socket, FAULTS[error.code ?? ''] ?? MALFORMED);
 }
@@ -48,6 +52,7 @@ function answerAndClose(socket: Duplex, [status, code, message]: Fault): void {
 		'Content-Type: application/json; charset=utf-8',
 		`Content-Length: ${Buffer.byteLength(body)}`,
 	];
+	refused.add(socket);
 	let left = LINGER_BYTES;
 	const timer = setTimeout(() => socket.destroy(), LINGER_MS);
 	socket.on('error', () => socket.destroy());

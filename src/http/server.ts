@@ -5,7 +5,7 @@ import {
 	type IncomingMessage,
 	type ServerResponse,
 } from 'node:http';
-import { Refusal, type RefusalData } from '../errors.ts';
+import { causeOf, Refusal, type RefusalData } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { Context } from '../operations/context.ts';
 import { Gate } from '../operations/run.ts';
@@ -45,6 +45,13 @@ const DRAIN_MS = 6_000;
 const CUT_MS = 1_500;
 
 const NOBODY = { accountId: undefined, keyId: undefined };
+
+/** The path of a request target, in origin form or absolute form (RFC 9112 section 3.2). */
+function pathOf(target: string): string {
+	const start = target.startsWith('/') ? 0 : (/^https?:\/\/[^/?]*/i.exec(target)?.[0].length ?? 0);
+	const query = target.indexOf('?', start);
+	return query === -1 ? target.slice(start) : target.slice(start, query);
+}
 
 /** The HTTP server: one function that every request passes, from its head to its answer. */
 export function createServer({ context, log, metrics, trustProxy }: ServerOptions): Server {
@@ -89,9 +96,7 @@ export function createServer({ context, log, metrics, trustProxy }: ServerOption
 		if (request.headers.host === undefined && request.httpVersion === '1.1') {
 			throw new Refusal('bad_request', 'The request has no Host header. Send it as HTTP/1.1 asks.');
 		}
-		const url = request.url!;
-		const query = url.indexOf('?');
-		const match = router.find(query === -1 ? url : url.slice(0, query));
+		const match = router.find(pathOf(request.url!));
 		if (match === undefined) {
 			throw new Refusal('not_found', 'There is nothing at this path. GET /openapi.json lists the paths there are.');
 		}
@@ -111,11 +116,15 @@ export function createServer({ context, log, metrics, trustProxy }: ServerOption
 	}
 
 	function refuse(exchange: Exchange, error: unknown): void {
-		answers.refusal(exchange, error instanceof Refusal ? error : fault(exchange, error));
+		const refusal = error instanceof Refusal ? error : fault(exchange, error);
+		if (refusal instanceof Refusal && refusal.cause !== undefined) {
+			log.error({ requestId: exchange.id, cause: refusal.cause }, 'A write failed.');
+		}
+		answers.refusal(exchange, refusal);
 	}
 
 	function fault({ id }: Exchange, error: unknown): RefusalData {
-		log.error({ requestId: id, cause: error instanceof Error ? error.stack : String(error) }, 'A call failed.');
+		log.error({ requestId: id, cause: causeOf(error) }, 'A call failed.');
 		return {
 			code: 'internal_error',
 			message: `The server failed to run this call. Send it again; if it fails again, report the request id ${id}.`,

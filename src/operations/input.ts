@@ -117,7 +117,7 @@ export function checkIdempotencyKey(key: string, path: Path): string {
 /** The members of a natural key, from `"email"` or `["user","day"]`. @throws Refusal invalid_key */
 export function keyMembers(key: string | readonly string[], row: JsonObject, path: Path): readonly string[] {
 	const members = typeof key === 'string' ? [key] : [...new Set(key)];
-	for (const name of members) checkMemberName(name, path);
+	for (const [i, name] of members.entries()) checkMemberName(name, typeof key === 'string' ? path : [...path, i]);
 	const faulty = members.find((name) => !Object.hasOwn(row, name) || typeof row[name] === 'object');
 	if (faulty === undefined) return members;
 	const problem = Object.hasOwn(row, faulty) ? 'is not a string, number or boolean in the row' : 'is not in the row';

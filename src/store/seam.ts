@@ -18,8 +18,8 @@ export interface Store {
 	writeAccounts(command: AccountCommand): Promise<AccountOutcome>;
 	/** Notes that a key was used; kept within a minute, and not answered. */
 	keyUsed(accountId: string, keyId: string): void;
-	/** Asks that nothing of what was erased stays on disk, in logs either. */
-	scrub(): void;
+	/** Resolves once nothing of what was erased is left on disk, in logs either; readers of old content delay it. */
+	scrub(): Promise<void>;
 	/** Resolves when the store can answer; rejects where it cannot. */
 	ping(): Promise<void>;
 	/** Finishes what was asked, brings the file up to date and lets go of it. */

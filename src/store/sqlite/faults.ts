@@ -1,4 +1,4 @@
-import type { JsonObject } from '../../domain/json.ts';
+import { isObject, type JsonObject } from '../../domain/json.ts';
 import { identityOf, ownTextOf, rowBytes } from '../../domain/row.ts';
 import { rowKey } from '../../domain/value.ts';
 import { storedBytes } from '../../domain/writes.ts';
@@ -52,6 +52,7 @@ export function* findFaults(db: Database): Generator<string> {
 			if (row.integrity_check !== 'ok') yield String(row.integrity_check);
 		}
 		for (const sql of INVARIANTS) for (const row of db.prepare(sql).iterate()) yield String(row.fault);
+		yield* sequenceFaults(db);
 		yield* rowFaults(db);
 		yield* versionFaults(db);
 		yield* indexFaults(db);
@@ -66,9 +67,11 @@ function* rowFaults(db: Database): Generator<string> {
 	for (const row of db.prepare('SELECT place, table_no, id, bytes, text FROM rows ORDER BY table_no, id').iterate()) {
 		const place = row.place as number;
 		const text = row.text as string;
-		yield* textFaults(`row at place ${place}`, text, row.id as Uint8Array);
-		if (rowBytes(ownTextOf(text)) !== row.bytes)
+		const faults = [...textFaults(`row at place ${place}`, text, row.id as Uint8Array)];
+		yield* faults;
+		if (faults.length === 0 && rowBytes(ownTextOf(text)) !== row.bytes) {
 			yield `row at place ${place} counts ${row.bytes} bytes and has ${rowBytes(ownTextOf(text))}`;
+		}
 		if (before !== undefined && before.tableNo === row.table_no && before.place >= place)
 			yield `row at place ${place} is out of order`;
 		before = { tableNo: row.table_no, place };
@@ -85,15 +88,34 @@ function* versionFaults(db: Database): Generator<string> {
 }
 
 function* textFaults(name: string, text: string, id: Uint8Array): Generator<string> {
+	const parsed = parse(text);
+	if (parsed === undefined) {
+		yield `${name} is not a JSON object`;
+		return;
+	}
+	const identity = identityOf(text);
+	const same =
+		parsed.id === identity.id && parsed.created_at === identity.createdAt && parsed.updated_at === identity.updatedAt;
+	if (!same) yield `${name} does not have its system members where they belong`;
+	if (Buffer.compare(idBytes(identity.id), id) !== 0) yield `${name} has another id in its text`;
+}
+
+function parse(text: string): JsonObject | undefined {
 	try {
-		const parsed = JSON.parse(text) as JsonObject;
-		const identity = identityOf(text);
-		const same =
-			parsed.id === identity.id && parsed.created_at === identity.createdAt && parsed.updated_at === identity.updatedAt;
-		if (!same) yield `${name} does not have its system members where they belong`;
-		if (Buffer.compare(idBytes(identity.id), id) !== 0) yield `${name} has another id in its text`;
+		const value: unknown = JSON.parse(text);
+		return isObject(value) ? value : undefined;
 	} catch {
-		yield `${name} is not JSON`;
+		return undefined;
+	}
+}
+
+/** Ids come from a sequence that only grows: one above it could be given out again. */
+function* sequenceFaults(db: Database): Generator<string> {
+	const last = db.prepare('SELECT row_id FROM sequence').get()?.row_id as string | null;
+	for (const table of ['rows', 'versions']) {
+		const greatest = db.prepare(`SELECT max(id) AS id FROM ${table}`).get()?.id as Uint8Array | null;
+		if (greatest === null) continue;
+		if (last === null || Buffer.compare(greatest, idBytes(last)) > 0) yield `an id in ${table} is above the sequence`;
 	}
 }
 
@@ -106,7 +128,8 @@ function* indexFaults(db: Database): Generator<string> {
 		const members = JSON.parse(index.members as string) as string[];
 		let expected = 0;
 		for (const row of db.prepare('SELECT place, text FROM rows WHERE table_no = ?').iterate(index.table_no!)) {
-			const key = rowKey(JSON.parse(row.text as string) as JsonObject, members);
+			const parsed = parse(row.text as string);
+			const key = parsed === undefined ? undefined : rowKey(parsed, members);
 			if (key === undefined) continue;
 			expected++;
 			if (entry.get(index.index_no!, key, row.place!) === undefined)

@@ -10,8 +10,10 @@ import { KEY_BY_SECRET, keyRecord, keysOf } from './keys.ts';
 
 /** An export reads and hands out this many rows at a time. */
 const EXPORT_ROWS = 50;
-/** Snapshots that may be open at once; further exports wait. */
-const MAX_SNAPSHOTS = 4;
+/** Snapshots that may be open at once, one an account; further exports wait. */
+const MAX_SNAPSHOTS = 16;
+/** An export that takes longer is cut off: as long as its snapshot is open, the log cannot be started anew. */
+const MAX_EXPORT_MS = 5 * 60 * 1000;
 
 /** Reads on the thread that answers, on read-only connections. */
 export class SqliteReader {
@@ -25,8 +27,9 @@ export class SqliteReader {
 	readonly #key: Statement;
 	readonly #versions: Statement;
 	readonly #tables: Statement;
-	#snapshots = 0;
-	readonly #waiting: (() => void)[] = [];
+	/** Accounts whose snapshot is open. */
+	readonly #snapshots = new Set<string>();
+	#waiting: (() => void)[] = [];
 
 	constructor(path: string, hints: IndexHints, clock: () => number) {
 		this.#path = path;
@@ -103,7 +106,8 @@ export class SqliteReader {
 
 	/** One read transaction on a connection of its own: the export is of one moment, and memory holds a piece at a time. */
 	async *export(accountId: string): AsyncGenerator<ExportPiece> {
-		await this.#snapshotFree();
+		await this.#snapshotFree(accountId);
+		const end = performance.now() + MAX_EXPORT_MS;
 		const db = openReader(this.#path);
 		try {
 			db.exec('BEGIN');
@@ -119,20 +123,25 @@ export class SqliteReader {
 					if (rows.length > 0) yield { rows: rows.map((row) => row.text as string) };
 					if (rows.length < EXPORT_ROWS) break;
 					after = rows.at(-1)!.id;
+					if (performance.now() > end) throw new Error('An export took too long and was cut off.');
 					// Other calls are answered between two pieces.
 					await new Promise(setImmediate);
 				}
 			}
 		} finally {
 			db.close();
-			this.#snapshots--;
-			this.#waiting.shift()?.();
+			this.#snapshots.delete(accountId);
+			const waiting = this.#waiting;
+			this.#waiting = [];
+			for (const look of waiting) look();
 		}
 	}
 
-	async #snapshotFree(): Promise<void> {
-		while (this.#snapshots >= MAX_SNAPSHOTS) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-		this.#snapshots++;
+	async #snapshotFree(accountId: string): Promise<void> {
+		while (this.#snapshots.has(accountId) || this.#snapshots.size >= MAX_SNAPSHOTS) {
+			await new Promise<void>((resolve) => this.#waiting.push(resolve));
+		}
+		this.#snapshots.add(accountId);
 	}
 
 	ping(): void {

@@ -1,5 +1,5 @@
 import { randomFillSync } from 'node:crypto';
-import { IdSequence } from '../../domain/id.ts';
+import { IdSequence, isRowId } from '../../domain/id.ts';
 import { identityOf } from '../../domain/row.ts';
 import {
 	type ArchivedRow,
@@ -178,6 +178,7 @@ export class RowWrites {
 	}
 
 	#archived(tableNo: number, id: string, version: number, now: number): ArchivedRow | undefined {
+		if (!isRowId(id)) return undefined;
 		const bytes = idBytes(id);
 		const newest = (this.#sql.newestVersion.get(tableNo, bytes)?.version as number | null | undefined) ?? 0;
 		if (version <= lastUnkeptVersion(newest, this.#limits)) return undefined;

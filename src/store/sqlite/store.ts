@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, mkdirSync, openSync, statSync } from 'node:fs';
+import { chmodSync, closeSync, fsyncSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { AccountCommand, AccountOutcome, KeyRecord } from '../../accounts/rules.ts';
@@ -58,6 +58,7 @@ export class SqliteStore implements Store {
 	readonly #generations = new Map<string, number>();
 	readonly #timers: NodeJS.Timeout[];
 	readonly #keys = new Map<string, KeyRecord>();
+	readonly #scrubbed: (() => void)[] = [];
 	#generation = 0;
 	/** The generation of every table that is not in the map. */
 	#generationFloor = 0;
@@ -71,7 +72,7 @@ export class SqliteStore implements Store {
 	 * @throws Error with a sentence for the operator where the directory is in use, not writable, or holds a newer schema.
 	 */
 	static async open(options: SqliteOptions): Promise<SqliteStore> {
-		mkdirSync(options.dataDir, { recursive: true, mode: 0o700 });
+		makeDirectory(options.dataDir);
 		const lock = lockDataDir(options.dataDir);
 		try {
 			const path = join(options.dataDir, DATABASE_FILE);
@@ -133,7 +134,7 @@ export class SqliteStore implements Store {
 			workerData: checkpoint,
 			name: 'checkpoint',
 		});
-		this.#checkpointer.on('message', () => this.#send({ restartLog: 'RESTART' }));
+		this.#checkpointer.on('message', () => this.#send({ restartLog: true }));
 		this.#checkpointer.on('error', (error) => {
 			options.onFault('The checkpoint thread failed.', String((error as Error).stack ?? error));
 		});
@@ -178,8 +179,11 @@ export class SqliteStore implements Store {
 		return this.#waiting.size;
 	}
 
-	scrub(): void {
-		this.#send({ restartLog: 'TRUNCATE' });
+	scrub(): Promise<void> {
+		return new Promise((resolve) => {
+			this.#scrubbed.push(resolve);
+			this.#send({ scrub: true });
+		});
 	}
 
 	async close(): Promise<void> {
@@ -231,6 +235,7 @@ export class SqliteStore implements Store {
 	}
 
 	#receive(message: FromWriter): void {
+		if ('scrubbed' in message) for (const resolve of this.#scrubbed.splice(0)) resolve();
 		if (!('answers' in message)) return;
 		// What the group changed is known everywhere before any answer of the group is given.
 		for (const { no, outcome } of message.answers) {
@@ -244,10 +249,8 @@ export class SqliteStore implements Store {
 		const waiting = this.#waiting.get(no);
 		if (waiting === undefined) return;
 		this.#waiting.delete(no);
-		if ('failure' in outcome) {
-			this.#options.onFault('A write failed.', outcome.cause);
-			waiting.reject(Refusal.from(outcome.failure));
-		} else waiting.resolve(outcome);
+		if ('failure' in outcome) waiting.reject(Refusal.from(outcome.failure, outcome.cause));
+		else waiting.resolve(outcome);
 	}
 
 	#markChanged(call: WriterCall | undefined): void {
@@ -297,6 +300,19 @@ export class SqliteStore implements Store {
 		}
 		this.#waiting.clear();
 		this.#options.onFatal();
+	}
+}
+
+/** Makes the data directory, or takes one that is there, readable by its owner alone. */
+function makeDirectory(path: string): void {
+	try {
+		mkdirSync(path, { recursive: true, mode: 0o700 });
+		chmodSync(path, 0o700);
+	} catch (error) {
+		const { code } = error as { code?: string };
+		throw new Error(
+			`PUMADB_DATA_DIR names ${path}, which cannot be made or used as a directory (${code}): name one that can.`,
+		);
 	}
 }
 

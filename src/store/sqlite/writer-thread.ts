@@ -21,13 +21,16 @@ export interface WriterThreadData {
 /** Messages to the thread: calls in order, each with the number its answer carries; or what to do with the log. */
 export type ToWriter =
 	| { readonly calls: readonly (Timed & { readonly no: number })[] }
-	| { readonly restartLog: 'RESTART' | 'TRUNCATE' }
+	| { readonly restartLog: true }
+	| { readonly scrub: true }
 	| { readonly close: true };
 
 /** Messages from the thread. */
 export type FromWriter =
 	| { readonly ready: true }
 	| { readonly cannotOpen: string }
+	/** Nothing of what was erased before the last `scrub` is left in the log. */
+	| { readonly scrubbed: true }
 	| { readonly answers: readonly { readonly no: number; readonly outcome: WriterOutcome }[] };
 
 const { path, limits, maxGroup, progress, checkpointPages } = workerData as WriterThreadData;
@@ -38,11 +41,17 @@ const MAX_GROUP_CHARACTERS = 8_000_000;
 /** Pages that a call dirties besides those of its text: its row's index, its table's and its account's numbers. */
 const PAGES_PER_CALL = 3;
 const PAGE_BYTES = 4096;
+const PAUSE_MS = 1000;
+const SCRUB_AGAIN_MS = 200;
 
 let queue: (Timed & { readonly no: number })[] = [];
-let restartLog: 'RESTART' | 'TRUNCATE' | undefined;
+let restartLog = false;
+/** Erased content is still in the log. */
+let scrubOwed = false;
 let closing = false;
 let scheduled = false;
+let waking = false;
+let pausedUntil = 0;
 
 function send(message: FromWriter): void {
 	port.postMessage(message);
@@ -59,7 +68,8 @@ function open(): Writer | undefined {
 
 function receive(message: ToWriter): void {
 	if ('calls' in message) queue = queue.length === 0 ? (message.calls as typeof queue) : queue.concat(message.calls);
-	else if ('restartLog' in message) restartLog = restartLog === 'TRUNCATE' ? restartLog : message.restartLog;
+	else if ('restartLog' in message) restartLog = true;
+	else if ('scrub' in message) scrubOwed = true;
 	else closing = true;
 }
 
@@ -99,19 +109,42 @@ function work(writer: Writer): void {
 		const written = group.length * PAGES_PER_CALL + Math.ceil(characters / PAGE_BYTES);
 		const before = Atomics.add(pages, 0, written);
 		if (before < checkpointPages && before + written >= checkpointPages) Atomics.notify(pages, 0);
-	} else if (writer.hasBackgroundWork) {
-		writer.backgroundStep();
+	} else if (backgroundWaits(writer)) {
+		if (!writer.backgroundStep()) pausedUntil = Date.now() + PAUSE_MS;
 		Atomics.add(pages, 0, PAGES_PER_CALL);
 	}
-	if (restartLog !== undefined) {
-		writer.restartLog(restartLog);
-		restartLog = undefined;
+	if (scrubOwed && !writer.hasBackgroundWork) scrub(writer);
+	if (restartLog) {
+		restartLog = false;
+		writer.restartLog('RESTART');
 	}
-	if (queue.length > 0 || (writer.hasBackgroundWork && !closing)) schedule(writer);
+	if (queue.length > 0 || (backgroundWaits(writer) && !closing)) schedule(writer);
 	else if (closing) {
 		writer.close();
 		port.close();
 	}
+}
+
+/** Empties the log, which waits for readers of it to go: until then it is tried again and again. */
+function scrub(writer: Writer): void {
+	if (writer.restartLog('TRUNCATE')) {
+		scrubOwed = false;
+		send({ scrubbed: true });
+	} else setTimeout(schedule, SCRUB_AGAIN_MS, writer).unref();
+}
+
+/** Is there background work to do now? After a failure of the disk it rests for a while, and goes on by itself. */
+function backgroundWaits(writer: Writer): boolean {
+	if (!writer.hasBackgroundWork) return false;
+	if (Date.now() >= pausedUntil) return true;
+	if (!waking) {
+		waking = true;
+		setTimeout(() => {
+			waking = false;
+			schedule(writer);
+		}, PAUSE_MS).unref();
+	}
+	return false;
 }
 
 /** Lets messages come in between two groups. */

@@ -1,5 +1,5 @@
 import type { AccountCommand, AccountOutcome } from '../../accounts/rules.ts';
-import type { RefusalData } from '../../errors.ts';
+import { causeOf, type RefusalData } from '../../errors.ts';
 import type { WriteLimits } from '../../limits.ts';
 import type { RowsCall, RowsOutcome } from '../seam.ts';
 import { AccountWrites } from './account-writes.ts';
@@ -76,26 +76,30 @@ export class Writer {
 		return this.#indexes.hasWork;
 	}
 
-	/** Builds or drops a bounded piece of a member index. */
-	backgroundStep(): void {
+	/** Builds or drops a bounded piece of a member index. @returns false where the disk did not let it. */
+	backgroundStep(): boolean {
 		try {
 			this.#transaction(() => this.#indexes.step());
+			return true;
 		} catch (error) {
 			if (!isDiskError(error)) throw error;
+			return false;
 		}
 	}
 
 	/**
 	 * Copies the rest of the log into the file and starts the log anew, where no reader needs it. `TRUNCATE` also empties the
 	 * log's file, so that nothing erased stays in it.
+	 * @returns false where a reader still needs the log.
 	 */
-	restartLog(mode: 'RESTART' | 'TRUNCATE'): void {
+	restartLog(mode: 'RESTART' | 'TRUNCATE'): boolean {
 		this.#db.exec('PRAGMA busy_timeout = 0');
 		try {
-			this.#db.prepare(`PRAGMA wal_checkpoint(${mode})`).get();
+			return this.#db.prepare(`PRAGMA wal_checkpoint(${mode})`).get()?.busy === 0;
 		} catch (error) {
 			// The log is kept; the disk's trouble shows in the next commit.
 			if (!isDiskError(error)) throw error;
+			return false;
 		} finally {
 			this.#db.exec('PRAGMA busy_timeout = 5000');
 		}
@@ -155,7 +159,7 @@ export class Writer {
 }
 
 function failure(error: unknown): WriterOutcome {
-	const cause = error instanceof Error ? (error.stack ?? error.message) : String(error);
+	const cause = causeOf(error);
 	if (isDiskError(error)) {
 		return {
 			failure: {
