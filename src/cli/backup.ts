@@ -13,6 +13,7 @@ export async function backup(dataDir: string, file: string, around: Surroundings
 	const source = join(dataDir, DATABASE_FILE);
 	if (!existsSync(source))
 		throw new Error(`There is no database in ${dataDir}. Set --data-dir to the server's data directory.`);
+	requireOurs(source);
 	if (existsSync(file)) throw new Error(`${file} exists already. Name a file that does not.`);
 	const partial = `${file}.partial`;
 	rmSync(partial, { force: true });
@@ -20,7 +21,6 @@ export async function backup(dataDir: string, file: string, around: Surroundings
 	closeSync(openSync(partial, 'wx', 0o600));
 	const db = openReader(source);
 	try {
-		requireOurs(db, source);
 		db.exec('PRAGMA query_only = OFF');
 		db.prepare('VACUUM INTO ?').run(resolve(partial));
 		sync(partial);

@@ -11,9 +11,9 @@ export async function check(dataDir: string, around: Surroundings): Promise<numb
 	const path = join(dataDir, DATABASE_FILE);
 	if (!existsSync(path))
 		throw new Error(`There is no database in ${dataDir}. Set --data-dir to the server's data directory.`);
+	requireOurs(path);
 	const db = openReader(path);
 	try {
-		requireOurs(db, path);
 		let faults = 0;
 		for (const fault of findFaults(db)) {
 			faults++;

@@ -53,6 +53,11 @@ export function isDiskError(error: unknown): boolean {
 	return code !== undefined && [13, 10, 8, 14].includes(code & 0xff);
 }
 
+/** The file is no SQLite database (result code NOTADB). */
+export function isNoDatabase(error: unknown): boolean {
+	return ((error as { errcode?: number } | undefined)?.errcode ?? 0) % 256 === 26;
+}
+
 export function isBusy(error: unknown): boolean {
 	const code = (error as { errcode?: number } | undefined)?.errcode;
 	return code !== undefined && (code & 0xff) === 5;

@@ -1,6 +1,6 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { APPLICATION_ID, type Database } from './driver.ts';
+import { APPLICATION_ID, type Database, isNoDatabase, openReader } from './driver.ts';
 
 const DIRECTORY = join(import.meta.dirname, 'migrations');
 
@@ -20,24 +20,42 @@ function pragma(db: Database, name: string): number {
 	return Number(Object.values(db.prepare(`PRAGMA ${name}`).get()!)[0]);
 }
 
-/** @throws Error with a sentence for the operator where the file is not ours or newer than this version. */
-export function requireOurs(db: Database, path: string): void {
-	const schema = pragma(db, 'user_version');
-	if (pragma(db, 'application_id') !== APPLICATION_ID) {
-		throw new Error(`${path} is not a pumaDB database. Set PUMADB_DATA_DIR to another directory.`);
-	}
-	if (schema > currentSchema()) {
-		throw new Error(
-			`${path} has schema ${schema}, and this version of pumaDB knows schemas up to ${currentSchema()}. Start the newer version that wrote it.`,
-		);
+/**
+ * Looks at a file without changing it.
+ * @throws Error with a sentence for the operator where it is not a database of ours, or newer than this version.
+ */
+export function requireOurs(path: string): void {
+	if (!existsSync(path) || statSync(path).size === 0) return;
+	let db: Database | undefined;
+	try {
+		db = openReader(path);
+		const schema = pragma(db, 'user_version');
+		if (schema === 0 && isEmpty(db)) return;
+		if (pragma(db, 'application_id') !== APPLICATION_ID) throw notOurs(path);
+		if (schema > currentSchema()) {
+			throw new Error(
+				`${path} has schema ${schema}, and this version of pumaDB knows schemas up to ${currentSchema()}. Start the newer version that wrote it.`,
+			);
+		}
+	} catch (error) {
+		throw isNoDatabase(error) ? notOurs(path) : error;
+	} finally {
+		db?.close();
 	}
 }
 
+function notOurs(path: string): Error {
+	return new Error(`${path} is not a pumaDB database. Set PUMADB_DATA_DIR to another directory.`);
+}
+
+/** A file that was made and not yet filled. */
+function isEmpty(db: Database): boolean {
+	return db.prepare('SELECT 1 FROM sqlite_schema').get() === undefined;
+}
+
 /** Brings the schema up to date, each step in one transaction. */
-export function migrate(db: Database, path: string): void {
-	const empty = pragma(db, 'user_version') === 0 && db.prepare('SELECT 1 FROM sqlite_schema').get() === undefined;
-	if (empty) db.exec(`PRAGMA application_id = ${APPLICATION_ID}`);
-	requireOurs(db, path);
+export function migrate(db: Database): void {
+	if (isEmpty(db)) db.exec(`PRAGMA application_id = ${APPLICATION_ID}`);
 	for (const name of migrations()) {
 		const number = Number(name.slice(0, 4));
 		if (number <= pragma(db, 'user_version')) continue;

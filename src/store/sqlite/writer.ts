@@ -5,7 +5,7 @@ import type { RowsCall, RowsOutcome } from '../seam.ts';
 import { AccountWrites } from './account-writes.ts';
 import { type Database, isDiskError, openWriter } from './driver.ts';
 import { MemberIndexes } from './member-indexes.ts';
-import { migrate } from './migrate.ts';
+import { migrate, requireOurs } from './migrate.ts';
 import { RowWrites } from './row-writes.ts';
 
 /** What the writer can be asked for; the last two expect no answer. */
@@ -49,8 +49,9 @@ export class Writer {
 	}
 
 	#open(): void {
+		requireOurs(this.#path);
 		this.#db = openWriter(this.#path);
-		migrate(this.#db, this.#path);
+		migrate(this.#db);
 		this.#indexes = new MemberIndexes(this.#db);
 		const hints = {
 			wanted: (tableNo: number, members: string) =>
