@@ -1,7 +1,8 @@
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { APPLICATION_ID, type Database, isNoDatabase, openReader } from './driver.ts';
 
+const MAGIC = 'SQLite format 3\0';
 const DIRECTORY = join(import.meta.dirname, 'migrations');
 
 /** Numbered files, each brings the schema from the number before it to its own. SQLite's `user_version` holds the number. */
@@ -26,6 +27,7 @@ function pragma(db: Database, name: string): number {
  */
 export function requireOurs(path: string): void {
 	if (!existsSync(path) || statSync(path).size === 0) return;
+	if (!statSync(path).isFile() || !hasMagic(path)) throw notOurs(path);
 	let db: Database | undefined;
 	try {
 		db = openReader(path);
@@ -42,6 +44,18 @@ export function requireOurs(path: string): void {
 	} finally {
 		db?.close();
 	}
+}
+
+/** Does the file begin as SQLite databases do (https://sqlite.org/fileformat.html)? SQLite itself takes a shorter file for an empty one. */
+function hasMagic(path: string): boolean {
+	const start = Buffer.alloc(MAGIC.length);
+	const fd = openSync(path, 'r');
+	try {
+		readSync(fd, start);
+	} finally {
+		closeSync(fd);
+	}
+	return start.toString('latin1') === MAGIC;
 }
 
 function notOurs(path: string): Error {
