@@ -15,6 +15,12 @@ export interface KeyRecord {
 	readonly revokedAt: string | null;
 }
 
+/** Who calls: an account, through one of its keys. */
+export interface Caller {
+	readonly accountId: string;
+	readonly keyId: string;
+}
+
 /** A key about to be made. Its secret stays with the caller. */
 export interface NewKey {
 	readonly id: string;

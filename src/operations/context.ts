@@ -1,4 +1,5 @@
 import type { Mailer } from '../accounts/mail.ts';
+import type { Caller } from '../accounts/rules.ts';
 import type { Json, JsonDocument, Path } from '../domain/json.ts';
 import { Refusal } from '../errors.ts';
 import type { OPERATIONS } from '../generated/operations.ts';
@@ -7,6 +8,8 @@ import type { Store } from '../store/seam.ts';
 import type { Awaitable } from './awaitable.ts';
 import type { ReadyAnswers } from './ready-answers.ts';
 import type { Windows } from './windows.ts';
+
+export type { Caller };
 
 export type OperationId = keyof typeof OPERATIONS;
 
@@ -29,12 +32,6 @@ export interface SignInContext {
 	/** Magic links per address and client in an hour; Infinity for no limit. */
 	readonly perHour: number;
 	readonly windows: Windows;
-}
-
-/** Who calls an operation of `/v1`. */
-export interface Caller {
-	readonly accountId: string;
-	readonly keyId: string;
 }
 
 /** Who calls a sign-in operation. */

@@ -92,10 +92,10 @@ export class Gate {
 		const parts = parseApiKey(presented);
 		if (parts === undefined) throw invalidKey();
 		const { store } = this.context;
-		return then(store.read.key(parts.accountId, secretHash(parts.secret)), (key) => {
-			if (key === undefined) throw invalidKey();
-			store.keyUsed(key.accountId, key.id);
-			return { accountId: key.accountId, keyId: key.id };
+		return then(store.read.caller(parts.accountId, secretHash(parts.secret)), (caller) => {
+			if (caller === undefined) throw invalidKey();
+			store.keyUsed(caller);
+			return caller;
 		});
 	}
 

@@ -1,4 +1,4 @@
-import type { AccountCommand, AccountOutcome, KeyRecord } from '../accounts/rules.ts';
+import type { AccountCommand, AccountOutcome, Caller, KeyRecord } from '../accounts/rules.ts';
 import type { Filter } from '../domain/filter.ts';
 import type { RowOperation } from '../domain/writes.ts';
 import type { RefusalData } from '../errors.ts';
@@ -17,7 +17,7 @@ export interface Store {
 	/** Runs one command on accounts, keys or magic links. The promise resolves once its effect is on disk. */
 	writeAccounts(command: AccountCommand): Promise<AccountOutcome>;
 	/** Notes that a key was used; kept within a minute, and not answered. */
-	keyUsed(accountId: string, keyId: string): void;
+	keyUsed(caller: Caller): void;
 	/** Resolves once nothing of what was erased is left on disk, in logs either; readers of old content delay it. */
 	scrub(): Promise<void>;
 	/** Resolves when the store can answer; rejects where it cannot. */
@@ -48,8 +48,8 @@ export interface VersionText {
 
 /** Reads see every write that was answered before they began. */
 export interface Reader {
-	/** The live key with this hash. */
-	key(accountId: string, secretHash: string): Awaitable<KeyRecord | undefined>;
+	/** The caller behind the live key with this hash. */
+	caller(accountId: string, secretHash: string): Awaitable<Caller | undefined>;
 	keys(accountId: string): Awaitable<KeyRecord[]>;
 	/** The id of the account with this email address. */
 	accountOf(email: string): Awaitable<string | undefined>;

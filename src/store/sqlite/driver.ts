@@ -12,8 +12,9 @@ export type { SQLInputValue };
 /** Marks the file as ours (SQLite's `application_id`): "puma". */
 export const APPLICATION_ID = 0x70756d61;
 
-const READER_CACHE_KIB = 16_384;
-const WRITER_CACHE_KIB = 16_384;
+/** What is not in these caches is in the system's: a miss costs a copy, not a wait. */
+const READER_CACHE_KIB = 8192;
+const WRITER_CACHE_KIB = 8192;
 
 /** A read-only connection. In WAL mode it neither waits for the writer nor makes it wait. */
 export function openReader(path: string): Database {

@@ -3,10 +3,7 @@ import type { Database, Row } from './driver.ts';
 
 const COLUMNS = 'key_id, account_id, name, prefix, made_by, created_at, last_used_at, revoked_at';
 
-/** SQL that finds a live key by account and hash. */
-export const KEY_BY_SECRET = `SELECT ${COLUMNS} FROM api_keys WHERE account_id = ? AND secret_hash = ? AND revoked_at IS NULL`;
-
-export function keyRecord(row: Row): KeyRecord {
+function keyRecord(row: Row): KeyRecord {
 	return {
 		id: row.key_id as string,
 		accountId: row.account_id as string,

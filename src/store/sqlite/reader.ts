@@ -1,12 +1,12 @@
 import { timingSafeEqual } from 'node:crypto';
-import type { KeyRecord } from '../../accounts/rules.ts';
+import type { Caller, KeyRecord } from '../../accounts/rules.ts';
 import type { Filter } from '../../domain/filter.ts';
 import { isRowId } from '../../domain/id.ts';
 import type { ExportPiece, VersionText } from '../seam.ts';
-import { type Database, openReader, type Row, type Statement } from './driver.ts';
+import { type Database, openReader, type Statement } from './driver.ts';
 import { Finder, type IndexHints, sqlLimit, textOf } from './finder.ts';
 import { idBytes } from './ids.ts';
-import { KEY_BY_SECRET, keyRecord, keysOf } from './keys.ts';
+import { keysOf } from './keys.ts';
 
 /** An export reads and hands out this many rows at a time. */
 const EXPORT_ROWS = 50;
@@ -24,7 +24,7 @@ export class SqliteReader {
 	readonly #commit: Statement;
 	readonly #table: Statement;
 	readonly #joined: Statement;
-	readonly #key: Statement;
+	readonly #caller: Statement;
 	readonly #versions: Statement;
 	readonly #tables: Statement;
 	/** Accounts whose snapshot is open. */
@@ -42,7 +42,9 @@ export class SqliteReader {
 				WHERE t.account_id = ? AND t.name = ? ORDER BY r.id LIMIT ?)`,
 		);
 		this.#table = this.#db.prepare('SELECT table_no, rows FROM counted_tables WHERE account_id = ? AND name = ?');
-		this.#key = this.#db.prepare(`${KEY_BY_SECRET.replace('SELECT', 'SELECT secret_hash,')}`);
+		this.#caller = this.#db.prepare(
+			'SELECT key_id, secret_hash FROM api_keys WHERE account_id = ? AND secret_hash = ? AND revoked_at IS NULL',
+		);
 		this.#versions = this.#db.prepare(
 			`SELECT version, archived_at, deleted, text FROM versions
 				WHERE table_no = ? AND id = ? AND archived_at >= ? ORDER BY version DESC LIMIT ?`,
@@ -53,12 +55,11 @@ export class SqliteReader {
 		);
 	}
 
-	key(accountId: string, secretHash: string): KeyRecord | undefined {
-		const row = this.#key.get(accountId, secretHash) as Row | undefined;
+	caller(accountId: string, secretHash: string): Caller | undefined {
+		const row = this.#caller.get(accountId, secretHash);
 		if (row === undefined) return undefined;
-		return timingSafeEqual(Buffer.from(row.secret_hash as string), Buffer.from(secretHash))
-			? keyRecord(row)
-			: undefined;
+		const same = timingSafeEqual(Buffer.from(row.secret_hash as string), Buffer.from(secretHash));
+		return same ? { accountId, keyId: row.key_id as string } : undefined;
 	}
 
 	keys(accountId: string): KeyRecord[] {

@@ -1,7 +1,7 @@
 import { chmodSync, closeSync, fsyncSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import type { AccountCommand, AccountOutcome, KeyRecord } from '../../accounts/rules.ts';
+import type { AccountCommand, AccountOutcome, Caller } from '../../accounts/rules.ts';
 import { Refusal } from '../../errors.ts';
 import type { WriteLimits } from '../../limits.ts';
 import type { Reader, RowsCall, RowsOutcome, Store } from '../seam.ts';
@@ -32,11 +32,14 @@ const MAX_WAITING = 20_000;
 /** About 32 MB of log. */
 const CHECKPOINT_PAGES = 8192;
 const KEY_USE_NOTED_EVERY_MS = 30_000;
+const KEYS_NOTED_AT_ONCE = 200;
+/** Room for short-lived objects of the writer's thread: more would only be memory held. */
+const WRITER_MEMORY = { maxYoungGenerationSizeMb: 16 };
 const SWEEP_EVERY_MS = 60_000;
 /** Tables whose generation is remembered. Forgetting one only costs its ready answers. */
-const MAX_GENERATIONS = 100_000;
-/** Keys remembered, so that a call does not look its key up. */
-const MAX_KEYS = 50_000;
+const MAX_GENERATIONS = 20_000;
+/** Callers remembered, so that a call does not look its key up. */
+const MAX_CALLERS = 50_000;
 
 interface Waiting {
 	readonly resolve: (outcome: RowsOutcome | AccountOutcome) => void;
@@ -54,10 +57,11 @@ export class SqliteStore implements Store {
 	readonly #checkpointer: Worker;
 	readonly #progress: Int32Array;
 	readonly #waiting = new Map<number, Waiting>();
-	readonly #usedKeys = new Map<string, { accountId: string; keyId: string; at: string }>();
+	/** When keys were last used, in milliseconds, since that was last noted. */
+	readonly #usedKeys = new Map<Caller, number>();
 	readonly #generations = new Map<string, number>();
 	readonly #timers: NodeJS.Timeout[];
-	readonly #keys = new Map<string, KeyRecord>();
+	readonly #callers = new Map<string, Caller>();
 	readonly #scrubbed: (() => void)[] = [];
 	#generation = 0;
 	/** The generation of every table that is not in the map. */
@@ -84,7 +88,11 @@ export class SqliteStore implements Store {
 				progress,
 				checkpointPages: CHECKPOINT_PAGES,
 			};
-			const writer = new Worker(new URL('./writer-thread.ts', import.meta.url), { workerData: data, name: 'writer' });
+			const writer = new Worker(new URL('./writer-thread.ts', import.meta.url), {
+				workerData: data,
+				name: 'writer',
+				resourceLimits: WRITER_MEMORY,
+			});
 			await new Promise<void>((resolve, reject) => {
 				writer.once('error', reject);
 				writer.once('message', (message: FromWriter) => {
@@ -116,7 +124,7 @@ export class SqliteStore implements Store {
 		);
 		const reader = this.#reader;
 		this.read = {
-			key: (accountId, secretHash) => this.#key(accountId, secretHash),
+			caller: (accountId, secretHash) => this.#caller(accountId, secretHash),
 			keys: reader.keys.bind(reader),
 			accountOf: reader.accountOf.bind(reader),
 			rows: reader.rows.bind(reader),
@@ -153,20 +161,19 @@ export class SqliteStore implements Store {
 		return this.#ask({ kind: 'account', command }) as Promise<AccountOutcome>;
 	}
 
-	keyUsed(accountId: string, keyId: string): void {
-		if (this.#usedKeys.has(keyId)) return;
-		this.#usedKeys.set(keyId, { accountId, keyId, at: new Date(this.#options.clock()).toISOString() });
+	keyUsed(caller: Caller): void {
+		this.#usedKeys.set(caller, this.#options.clock());
 	}
 
-	/** Live keys by account and hash. Forgotten as a whole when any key is revoked, before the revocation is answered. */
-	#key(accountId: string, secretHash: string): KeyRecord | undefined {
-		const known = this.#keys.get(secretHash);
+	/** Callers by their key's hash. Forgotten as a whole when any key is revoked, before the revocation is answered. */
+	#caller(accountId: string, secretHash: string): Caller | undefined {
+		const known = this.#callers.get(secretHash);
 		if (known !== undefined) return known.accountId === accountId ? known : undefined;
-		const key = this.#reader.key(accountId, secretHash);
-		if (key === undefined) return undefined;
-		if (this.#keys.size >= MAX_KEYS) this.#keys.clear();
-		this.#keys.set(secretHash, key);
-		return key;
+		const caller = this.#reader.caller(accountId, secretHash);
+		if (caller === undefined) return undefined;
+		if (this.#callers.size >= MAX_CALLERS) this.#callers.clear();
+		this.#callers.set(secretHash, caller);
+		return caller;
 	}
 
 	async ping(): Promise<void> {
@@ -240,7 +247,7 @@ export class SqliteStore implements Store {
 		// What the group changed is known everywhere before any answer of the group is given.
 		for (const { no, outcome } of message.answers) {
 			this.#markChanged(this.#waiting.get(no)?.call);
-			if ('revoked' in outcome && outcome.revoked !== undefined && outcome.revoked.length > 0) this.#keys.clear();
+			if ('revoked' in outcome && outcome.revoked !== undefined && outcome.revoked.length > 0) this.#callers.clear();
 		}
 		for (const { no, outcome } of message.answers) this.#answer(no, outcome);
 	}
@@ -272,9 +279,12 @@ export class SqliteStore implements Store {
 
 	#noteUsedKeys(): void {
 		if (this.#usedKeys.size === 0) return;
-		const used = [...this.#usedKeys.values()];
+		const used = [...this.#usedKeys].map(([caller, at]) => ({ ...caller, at: new Date(at).toISOString() }));
 		this.#usedKeys.clear();
-		this.writeAccounts({ command: 'touchKeys', used }).catch(() => {});
+		// In small transactions, so that writes hardly wait for it.
+		for (let from = 0; from < used.length; from += KEYS_NOTED_AT_ONCE) {
+			this.writeAccounts({ command: 'touchKeys', used: used.slice(from, from + KEYS_NOTED_AT_ONCE) }).catch(() => {});
+		}
 	}
 
 	#startSweep(): void {

@@ -1,0 +1,301 @@
+/**
+ * `npm run bench`: prints a table of what was asked for and what was measured. Each figure stands beside a baseline of the same run,
+ * the two measured in turn, and what was written is counted afterwards. `npm run bench -- adds` runs one part.
+ */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpus, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { LoadResult } from './load.ts';
+import { LIMITS_RAISED, load, type Measured, startProcess, startPumadb } from './processes.ts';
+import { type Account, get, makeAccounts, post, sampleRow } from './requests.ts';
+
+const CONNECTIONS = 64;
+const ROUNDS = 3;
+const TIMED = { connections: CONNECTIONS, order: 'random', seconds: 3, warmup: 1 } as const;
+const ONCE = { connections: CONNECTIONS, order: 'once', seconds: 600, warmup: 0 } as const;
+
+const home = mkdtempSync(join(tmpdir(), 'pumadb-bench-'));
+process.once('exit', () => rmSync(home, { recursive: true, force: true }));
+
+interface Line {
+	readonly what: string;
+	readonly measured: string;
+	readonly wanted: string;
+	readonly reached: boolean;
+}
+const lines: Line[] = [];
+
+function report(what: string, measured: string, wanted: string, reached: boolean): void {
+	lines.push({ what, measured, wanted, reached });
+	console.log(`${reached ? 'reached' : 'MISSED '}  ${what}: ${measured} (at least: ${wanted})`);
+}
+
+function check(condition: boolean, what: string): void {
+	if (condition) return;
+	console.error(`Wrong result: ${what}`);
+	process.exit(1);
+}
+
+function median(values: readonly number[]): number {
+	return values.toSorted((a, b) => a - b)[values.length >> 1]!;
+}
+
+const per = (results: readonly LoadResult[]): number => median(results.map((result) => result.perSecond));
+const count = (results: readonly LoadResult[], status: string): number =>
+	results.reduce((sum, result) => sum + (result.statuses[status] ?? 0), 0);
+const only = (results: readonly LoadResult[], status: string): boolean =>
+	results.every((result) => Object.keys(result.statuses).join() === status);
+const rounded = (n: number): string => Math.round(n).toLocaleString('en');
+const percent = (n: number): string => `${Math.round(n * 100)} %`;
+
+async function api(server: Measured, account: Account, path: string, body?: unknown) {
+	const response = await fetch(server.url + path, {
+		method: body === undefined ? 'GET' : 'POST',
+		headers: { authorization: `Bearer ${account.key}`, 'content-type': 'application/json' },
+		...(body === undefined ? {} : { body: JSON.stringify(body) }),
+	});
+	return { status: response.status, text: await response.text() };
+}
+
+const adds = (from: number, length: number) =>
+	Array.from({ length }, (_, i) => ({ action: 'add', row: sampleRow(from + i) }));
+
+async function baseline(body: string): Promise<Measured> {
+	const file = join(home, 'body.json');
+	writeFileSync(file, body);
+	return startProcess(['bench/baseline-server.ts', file]);
+}
+
+async function rowsOf(server: Measured, accounts: readonly Account[], table: string): Promise<number> {
+	let rows = 0;
+	for (const account of accounts) {
+		rows += (JSON.parse((await api(server, account, `/v1/${table}/count`)).text) as { count: number }).count;
+	}
+	return rows;
+}
+
+async function cachedRead(server: Measured, accounts: readonly Account[]): Promise<void> {
+	const account = accounts[0]!;
+	await api(server, account, '/v1/notes/batch', { operations: adds(0, 25) });
+	const expected = (await api(server, account, '/v1/notes')).text;
+	const bare = await baseline(expected);
+	const bares: LoadResult[] = [];
+	const ours: LoadResult[] = [];
+	for (let round = 0; round < ROUNDS; round++) {
+		bares.push(await load({ ...TIMED, port: bare.port, requests: [get(account, '/')] }));
+		ours.push(await load({ ...TIMED, port: server.port, requests: [get(account, '/v1/notes')] }));
+	}
+	await bare.stop();
+	check(only(ours, '200'), 'a read was not answered with 200');
+	check((await api(server, account, '/v1/notes')).text === expected, 'the rows changed');
+	check(
+		ours.every((result) => result.bytes === count([result], '200') * Buffer.byteLength(expected)),
+		'an answer of another size',
+	);
+	const share = per(ours) / per(bares);
+	report(
+		'GET of 25 rows (8 KB), repeated',
+		`${rounded(per(ours))}/s, ${percent(share)} of bare ${rounded(per(bares))}/s`,
+		'70 %',
+		share >= 0.7,
+	);
+}
+
+async function durableAdds(server: Measured, accounts: readonly Account[]): Promise<void> {
+	const row = sampleRow(7);
+	const bare = await baseline('{}');
+	const oneCommit = await startProcess(['bench/one-commit-server.ts'], {
+		...LIMITS_RAISED,
+		PUMADB_PORT: '0',
+		PUMADB_DATA_DIR: join(home, 'one-commit'),
+	});
+	const singles = await makeAccounts(oneCommit.url, accounts.length);
+	const requests = accounts.map((account) => post(account, '/v1/adds', row));
+	const requestsOfSingles = singles.map((account) => post(account, '/v1/adds', row));
+	const bares: LoadResult[] = [];
+	const ours: LoadResult[] = [];
+	const ones: LoadResult[] = [];
+	for (let round = 0; round < ROUNDS; round++) {
+		bares.push(await load({ ...TIMED, port: bare.port, requests: [post(accounts[0]!, '/', row)] }));
+		ours.push(await load({ ...TIMED, port: server.port, requests }));
+		ones.push(await load({ ...TIMED, port: oneCommit.port, requests: requestsOfSingles }));
+	}
+	await bare.stop();
+	await oneCommit.stop();
+	check(only(ours, '201'), 'an add was not answered with 201');
+	check((await rowsOf(server, accounts, 'adds')) >= count(ours, '201'), 'answered rows are missing');
+	const share = per(ours) / per(bares);
+	report(
+		'durable add, accounts at random',
+		`${rounded(per(ours))}/s, ${percent(share)} of bare ${rounded(per(bares))}/s`,
+		'30 %',
+		share >= 0.3,
+	);
+	const times = per(ours) / per(ones);
+	report(
+		'the same beside one commit per request',
+		`${times.toFixed(1)} times ${rounded(per(ones))}/s`,
+		'4 times',
+		times >= 4,
+	);
+	const tail = median(ours.map((result) => result.p99 / result.median));
+	const last = ours.at(-1)!;
+	report(
+		'durable add, p99',
+		`${tail.toFixed(1)} times the median (${last.p99.toFixed(1)} ms, ${last.median.toFixed(1)} ms)`,
+		'under 5 times',
+		tail < 5,
+	);
+}
+
+async function batches(server: Measured, accounts: readonly Account[]): Promise<void> {
+	const operations = adds(0, 100);
+	const requests = accounts.map((account) => post(account, '/v1/batches/batch', { operations }));
+	const results: LoadResult[] = [];
+	for (let round = 0; round < ROUNDS; round++) results.push(await load({ ...TIMED, port: server.port, requests }));
+	check(only(results, '200'), 'a batch was not answered with 200');
+	const rows = await rowsOf(server, accounts, 'batches');
+	check(rows >= count(results, '200') * 100 && rows % 100 === 0, 'rows of a batch are missing');
+	const perSecond = per(results) * 100;
+	report('batch of 100 adds', `${rounded(perSecond)} rows/s`, '50,000 rows/s', perSecond >= 50_000);
+}
+
+/** Tables of 1,000 and 100,000 rows, in accounts of their own: what one match costs must not follow the table's size. */
+async function bySize(server: Measured): Promise<void> {
+	const sizes = [1000, 100_000];
+	const [small, large] = (await makeAccounts(server.url, 2)) as [Account, Account];
+	const owners = [small, large];
+	for (const [i, owner] of owners.entries()) {
+		for (let from = 0; from < sizes[i]!; from += 100)
+			await api(server, owner, '/v1/sized/batch', { operations: adds(from, 100) });
+		// The first filter asks for the index; it is there when the same call stops reading the table through.
+		const filter = `/v1/sized?filter=${encodeURIComponent('{"n":1}')}`;
+		for (let tries = 0; tries < 200; tries++) {
+			await api(server, owner, filter);
+			await new Promise((resolve) => setTimeout(resolve, 20));
+		}
+	}
+	const calls: Record<string, (owner: Account, n: number) => string> = {
+		upsert: (owner, n) => post(owner, '/v1/sized/upsert', { key: 'n', row: { ...sampleRow(n), again: true } }),
+		'one-match query': (owner, n) => get(owner, `/v1/sized?filter=${encodeURIComponent(`{"n":${n}}`)}`),
+	};
+	for (const [name, call] of Object.entries(calls)) {
+		const results: LoadResult[][] = [[], []];
+		for (let round = 0; round < ROUNDS; round++) {
+			for (const [i, owner] of owners.entries()) {
+				const step = sizes[i]! / 1000;
+				// As many different rows of the large table as of the small one, spread over all of it.
+				const requests = Array.from({ length: 1000 }, (_, k) => call(owner, k * step));
+				results[i]!.push(await load({ ...TIMED, connections: 8, port: server.port, requests }));
+			}
+		}
+		check(
+			results.flat().every((result) => Object.keys(result.statuses).join() === '200'),
+			`a ${name} failed`,
+		);
+		for (const [i, owner] of owners.entries()) {
+			check((await rowsOf(server, [owner], 'sized')) === sizes[i], `the table of ${sizes[i]} rows has another number`);
+		}
+		const times = per(results[0]!) / per(results[1]!);
+		report(
+			`${name} at 100,000 rows a table`,
+			`${times.toFixed(2)} times the time at 1,000`,
+			'at most 1.5 times',
+			times <= 1.5,
+		);
+	}
+}
+
+/** A million rows in 10,000 accounts: reads that never repeat a table, memory under load, and the start on such a file. */
+async function million(): Promise<void> {
+	const dataDir = join(home, 'million');
+	let server = await startPumadb(join(home, 'empty'));
+	const empty: number[] = [server.startMs];
+	await server.stop();
+	for (let round = 0; round < 4; round++) {
+		server = await startPumadb(join(home, 'empty'));
+		empty.push(server.startMs);
+		await server.stop();
+	}
+	server = await startPumadb(dataDir);
+	const accounts = await makeAccounts(server.url, 10_000);
+	const tables = ['alpha', 'beta', 'gamma', 'delta'];
+	const operations = adds(0, 25);
+	const seeds = tables.flatMap((table) =>
+		accounts.map((account) => post(account, `/v1/${table}/batch`, { operations })),
+	);
+	const begun = performance.now();
+	const seeded = await load({ ...ONCE, port: server.port, requests: seeds });
+	check(seeded.statuses['200'] === 40_000, 'a batch of the million failed');
+	console.log(`1,000,000 rows in ${Math.round((performance.now() - begun) / 1000)} s`);
+	const expected = (await api(server, accounts[0]!, '/v1/alpha')).text;
+	const bare = await baseline(expected);
+	const bares: LoadResult[] = [];
+	const ours: LoadResult[] = [];
+	for (const table of tables) {
+		bares.push(await load({ ...TIMED, port: bare.port, requests: [get(accounts[0]!, '/')] }));
+		ours.push(
+			await load({ ...ONCE, port: server.port, requests: accounts.map((account) => get(account, `/v1/${table}`)) }),
+		);
+	}
+	await bare.stop();
+	check(
+		ours.every((result) => result.statuses['200'] === 10_000),
+		'a read was not answered with 200',
+	);
+	check(Math.abs(ours[1]!.bytes / 10_000 - expected.length) < 50, 'an answer of another size');
+	const share = per(ours) / per(bares);
+	report(
+		'the same, never the same table twice',
+		`${rounded(per(ours))}/s, ${percent(share)} of bare ${rounded(per(bares))}/s`,
+		'30 %',
+		share >= 0.3,
+	);
+	const added = await load({
+		...TIMED,
+		seconds: 5,
+		port: server.port,
+		requests: accounts.map((account) => post(account, '/v1/alpha', sampleRow(1))),
+	});
+	check(Object.keys(added.statuses).join() === '201', 'an add was not answered with 201');
+	const resident = server.resident() / 1e6;
+	const peak = server.residentPeak() / 1e6;
+	report(
+		'resident memory after 1,000,000 rows in 10,000 accounts, under that load',
+		`${rounded(resident)} MB (peak ${rounded(peak)} MB)`,
+		'under 300 MB',
+		resident < 300,
+	);
+	await server.stop();
+	const full: number[] = [];
+	for (let round = 0; round < 5; round++) {
+		server = await startPumadb(dataDir);
+		full.push(server.startMs);
+		await server.stop();
+	}
+	report('start to ready, empty', `${median(empty).toFixed(0)} ms`, '500 ms', median(empty) <= 500);
+	report('start to ready, with 1,000,000 rows', `${median(full).toFixed(0)} ms`, '1,000 ms', median(full) <= 1000);
+}
+
+const parts = process.argv.slice(2);
+const wanted = (part: string): boolean => parts.length === 0 || parts.includes(part);
+
+console.log(
+	`${cpus().length} × ${cpus()[0]!.model}, Node ${process.versions.node}, ${CONNECTIONS} connections, 1,000 accounts, limits raised\n`,
+);
+if (['reads', 'adds', 'batches', 'sizes'].some(wanted)) {
+	const server = await startPumadb(join(home, 'data'));
+	const accounts = await makeAccounts(server.url, 1000);
+	if (wanted('reads')) await cachedRead(server, accounts);
+	if (wanted('adds')) await durableAdds(server, accounts);
+	if (wanted('batches')) await batches(server, accounts);
+	if (wanted('sizes')) await bySize(server);
+	await server.stop();
+}
+if (wanted('million')) await million();
+
+console.log('\n| what | measured | at least | |\n| --- | --- | --- | --- |');
+for (const { what, measured, wanted: bound, reached } of lines) {
+	console.log(`| ${what} | ${measured} | ${bound} | ${reached ? 'reached' : '**missed**'} |`);
+}
+process.exit(0);
