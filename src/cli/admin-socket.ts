@@ -5,9 +5,9 @@ import { createServer, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join, relative, resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { type OperatorCommand, runOperatorCommand } from '../accounts/operator.ts';
 import { errorBody, Refusal, type RefusalData } from '../errors.ts';
 import type { Store } from '../store/seam.ts';
+import { type OperatorCommand, runOperatorCommand } from './operator-commands.ts';
 
 /**
  * Lets the command line reach a running server: HTTP on a Unix socket in the data directory, which only its owner can open. The

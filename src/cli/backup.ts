@@ -3,7 +3,7 @@ import { dirname, join, resolve } from 'node:path';
 import { openReader } from '../store/sqlite/driver.ts';
 import { requireOurs } from '../store/sqlite/migrate.ts';
 import { DATABASE_FILE } from '../store/sqlite/store.ts';
-import type { Surroundings } from './commands.ts';
+import type { Surroundings } from './surroundings.ts';
 
 /**
  * Copies the database as of one moment into a new file, which is complete and on disk once it has its name. The server may run:

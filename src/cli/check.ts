@@ -4,7 +4,7 @@ import { openReader } from '../store/sqlite/driver.ts';
 import { findFaults } from '../store/sqlite/faults.ts';
 import { requireOurs } from '../store/sqlite/migrate.ts';
 import { DATABASE_FILE } from '../store/sqlite/store.ts';
-import type { Surroundings } from './commands.ts';
+import type { Surroundings } from './surroundings.ts';
 
 /** Prints every fault of the database, as of one moment; the server may run. Exit code 1 where there is one. */
 export async function check(dataDir: string, around: Surroundings): Promise<number> {

@@ -5,17 +5,7 @@ import { aborted, serve } from '../serve.ts';
 import { backup } from './backup.ts';
 import { check } from './check.ts';
 import { operate } from './operate.ts';
-
-/** What a command gets from the outside. */
-export interface Surroundings {
-	readonly env: Readonly<Record<string, string | undefined>>;
-	/** Milliseconds since the epoch. */
-	readonly clock: () => number;
-	/** Fires when the process is asked to stop. */
-	readonly stopped: AbortSignal;
-	print(line: string): void;
-	complain(line: string): void;
-}
+import type { Surroundings } from './surroundings.ts';
 
 type Flags = Readonly<Record<string, string | undefined>>;
 

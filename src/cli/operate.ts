@@ -1,11 +1,11 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { type OperatorCommand, runOperatorCommand } from '../accounts/operator.ts';
 import { readConfig } from '../config.ts';
 import { LockedError } from '../store/sqlite/lock.ts';
 import { DATABASE_FILE, SqliteStore } from '../store/sqlite/store.ts';
 import { askServer } from './admin-socket.ts';
-import type { Surroundings } from './commands.ts';
+import { type OperatorCommand, runOperatorCommand } from './operator-commands.ts';
+import type { Surroundings } from './surroundings.ts';
 
 /** Runs an operator's command: through the running server where there is one, else on the database itself. */
 export async function operate(dataDir: string, command: OperatorCommand, around: Surroundings): Promise<number> {

@@ -1,9 +1,9 @@
+import { normalizeEmail } from '../accounts/email.ts';
+import type { AccountOutcome } from '../accounts/rules.ts';
+import { apiKey, newAccountId, newKeyId, newKeySecret, secretHash } from '../accounts/secrets.ts';
 import { Refusal } from '../errors.ts';
 import { checkTableName } from '../operations/input.ts';
 import type { Store } from '../store/seam.ts';
-import { normalizeEmail } from './email.ts';
-import type { AccountOutcome } from './rules.ts';
-import { apiKey, newAccountId, newKeyId, newKeySecret, secretHash } from './secrets.ts';
 
 /** What an operator may do beyond the API, from the command line, whether or not the server runs. */
 export type OperatorCommand =

@@ -1,0 +1,10 @@
+/** What a command gets from the outside. */
+export interface Surroundings {
+	readonly env: Readonly<Record<string, string | undefined>>;
+	/** Milliseconds since the epoch. */
+	readonly clock: () => number;
+	/** Fires when the process is asked to stop. */
+	readonly stopped: AbortSignal;
+	print(line: string): void;
+	complain(line: string): void;
+}
