@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { Refusal } from '../errors.ts';
 import { MAX_MEMBER_NAME_BYTES, MAX_NESTING } from '../limits.ts';
+import { parseJson, parseWithNumbers } from './json-text.ts';
 
 export type Scalar = string | number | boolean | null;
 export type Json = Scalar | Json[] | JsonObject;
@@ -65,7 +66,7 @@ export class JsonDocument {
 	static fromText(text: string, what: string): JsonDocument {
 		let value: Json;
 		try {
-			value = JSON.parse(text) as Json;
+			value = parseJson(text) as Json;
 		} catch (error) {
 			const position = /position (\d+)/.exec(String(error))?.[1];
 			const where = position === undefined ? '' : ` at character ${position}`;
@@ -194,15 +195,12 @@ class Inexact {
 const UNDERFLOW_MARKS = /0{300}|e-/i;
 
 /**
- * Reads a valid JSON text again, seeing how each number was spelled (ECMAScript 2026, JSON.parse with source text access).
+ * Reads a valid JSON text again, seeing how each number was spelled.
  * @throws Refusal nesting_too_deep where reading recurses too deep, far beyond what a row may have.
  */
 function markInexact(text: string): unknown {
 	try {
-		return JSON.parse(text, function (this: unknown, _name: string, value: unknown, context?: { source?: string }) {
-			const token = context?.source;
-			return typeof value === 'number' && token !== undefined && isInexact(token) ? new Inexact(token) : value;
-		} as (this: unknown, name: string, value: unknown) => unknown);
+		return parseWithNumbers(text, (token) => (isInexact(token) ? new Inexact(token) : Number(token)));
 	} catch (error) {
 		if (!(error instanceof RangeError)) throw error;
 		throw new Refusal(

@@ -1,5 +1,6 @@
 import { Refusal } from '../errors.ts';
 import { type JsonDocument, type JsonObject, type Path, pathText } from './json.ts';
+import { parseJson } from './json-text.ts';
 
 /**
  * A row as it is stored and answered: `{"id":…,<own members>,"created_at":…,"updated_at":…}`, compact. The three members
@@ -98,7 +99,7 @@ export function checkRow(document: JsonDocument, row: JsonObject, path: Path): v
 
 /** A shallow merge: each member of `patch` replaces the row's in its place, new ones come last. */
 export function mergePatch(own: string, patch: JsonObject): string {
-	const row = JSON.parse(own) as JsonObject;
+	const row = parseJson(own) as JsonObject;
 	// A null prototype makes __proto__ an ordinary name on assignment.
 	const merged: JsonObject = Object.create(null);
 	for (const name of Object.keys(row)) merged[name] = row[name]!;

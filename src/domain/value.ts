@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import type { Json, JsonObject, Scalar } from './json.ts';
 import { member } from './json.ts';
+import { parseJson } from './json-text.ts';
 
 /**
  * What equality and order of JSON values mean, once, for both engines: an engine compares the bytes of {@link equalityKey}
@@ -97,7 +98,7 @@ export function compareSorted(a: Json | undefined, b: Json | undefined, descendi
 
 /** Sorts row texts that stand in order of creation, which decides ties in both directions. */
 export function sortRows(texts: readonly string[], sort: Sort): string[] {
-	const keyed = texts.map((text) => ({ text, value: member(JSON.parse(text) as JsonObject, sort.member) }));
+	const keyed = texts.map((text) => ({ text, value: member(parseJson(text) as JsonObject, sort.member) }));
 	keyed.sort((a, b) => compareSorted(a.value, b.value, sort.descending));
 	return keyed.map((entry) => entry.text);
 }

@@ -2,6 +2,7 @@ import { Refusal } from '../errors.ts';
 import { KEPT_ANSWER_PROTECTED_MS, type WriteLimits } from '../limits.ts';
 import type { Filter } from './filter.ts';
 import type { JsonObject } from './json.ts';
+import { parseJson } from './json-text.ts';
 import { assemble, identityOf, mergePatch, ownTextOf, type RowText, rowBytes, stamp, stampAfter } from './row.ts';
 
 /**
@@ -234,7 +235,7 @@ function decideUpsert(operation: Of<'upsert'>, loaded: Loaded, limits: WriteLimi
 function decideUpdateRow(operation: Of<'update_row'>, loaded: Loaded, limits: WriteLimits, moment: Moment): Decision {
 	const row = loaded.rows[0];
 	if (row === undefined) throw rowNotFound(operation.id);
-	const update = patchedRow(row, JSON.parse(operation.patch) as JsonObject, moment);
+	const update = patchedRow(row, parseJson(operation.patch) as JsonObject, moment);
 	requireRoomForRows([update], loaded.usage, limits);
 	return { changes: [update], result: `{"row":${update.text}}`, replayed: false };
 }
@@ -271,7 +272,7 @@ function decideUpdateWhere(
 			{ matched },
 		);
 	}
-	const patch = JSON.parse(operation.patch) as JsonObject;
+	const patch = parseJson(operation.patch) as JsonObject;
 	const changes = loaded.rows.map((row) => patchedRow(row, patch, moment));
 	requireRoomForRows(changes, loaded.usage, limits);
 	const rows = changes.map((change) => change.text).join(',');

@@ -7,6 +7,7 @@ import { type Json, JsonDocument, type JsonObject, type Scalar } from '../../src
 import { ownText } from '../../src/domain/row.ts';
 import { compareSorted, compareStrings, compareValues, equalityKey, rowKey, sortRows } from '../../src/domain/value.ts';
 import * as any from '../support/arbitraries.ts';
+import { readObject } from '../support/read-json.ts';
 
 const bytesEqual = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;
 
@@ -162,7 +163,7 @@ test('[3.4] rows without the member come last in both directions; descending rev
 			fc.boolean(),
 			(rows, member, descending) => {
 				const texts = rows.map((row, n) => ownText(Object.fromEntries([...Object.entries(row), ['n', n]])));
-				const sorted = sortRows(texts, { member, descending }).map((text) => JSON.parse(text) as JsonObject);
+				const sorted = sortRows(texts, { member, descending }).map((text) => readObject(text));
 				assert.equal(new Set(sorted.map(({ n }) => n)).size, rows.length);
 				const sortedBy = (row: JsonObject) => (Object.hasOwn(row, member) ? row[member] : undefined);
 				for (const [i, row] of sorted.entries()) {

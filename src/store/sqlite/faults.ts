@@ -1,4 +1,5 @@
 import { isObject, type JsonObject } from '../../domain/json.ts';
+import { parseJson } from '../../domain/json-text.ts';
 import { identityOf, ownTextOf, rowBytes } from '../../domain/row.ts';
 import { rowKey } from '../../domain/value.ts';
 import { storedBytes } from '../../domain/writes.ts';
@@ -102,7 +103,7 @@ function* textFaults(name: string, text: string, id: Uint8Array): Generator<stri
 
 function parse(text: string): JsonObject | undefined {
 	try {
-		const value: unknown = JSON.parse(text);
+		const value: unknown = parseJson(text);
 		return isObject(value) ? value : undefined;
 	} catch {
 		return undefined;

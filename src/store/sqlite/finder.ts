@@ -1,6 +1,7 @@
 import { type Filter, filterId, filterKey, matches } from '../../domain/filter.ts';
 import { isRowId } from '../../domain/id.ts';
 import type { JsonObject } from '../../domain/json.ts';
+import { parseJson } from '../../domain/json-text.ts';
 import type { StoredRow } from '../../domain/writes.ts';
 import type { Database, Statement } from './driver.ts';
 import { idBytes } from './ids.ts';
@@ -72,7 +73,7 @@ export class Finder {
 		const id = filterId(filter);
 		if (id !== undefined) {
 			const row = id === null ? undefined : this.byId(tableNo, id);
-			const rows = row !== undefined && matches(filter, JSON.parse(row.text) as JsonObject) ? [row] : [];
+			const rows = row !== undefined && matches(filter, parseJson(row.text) as JsonObject) ? [row] : [];
 			return { rows, matched: rows.length };
 		}
 		const index = this.#indexFor(tableNo, tableRows, filter);
@@ -124,7 +125,7 @@ export class Finder {
 		const rows: StoredRow[] = [];
 		let matched = 0;
 		for (const row of this.#all.iterate(tableNo) as Iterable<unknown> as Iterable<FoundRow>) {
-			if (!matches(filter, JSON.parse(row.text) as JsonObject)) continue;
+			if (!matches(filter, parseJson(row.text) as JsonObject)) continue;
 			if (matched++ < limit) rows.push(row);
 		}
 		return { rows, matched };

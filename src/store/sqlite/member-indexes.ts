@@ -1,4 +1,5 @@
 import type { JsonObject } from '../../domain/json.ts';
+import { parseJson } from '../../domain/json-text.ts';
 import { rowKey } from '../../domain/value.ts';
 import type { Database, Statement } from './driver.ts';
 import { INDEX_FROM_ROWS } from './finder.ts';
@@ -60,8 +61,8 @@ export class MemberIndexes {
 	rowChanged(tableNo: number, place: number, id: string, before: string | undefined, after: string | undefined): void {
 		const definitions = this.#definitions(tableNo);
 		if (definitions.length === 0) return;
-		const old = before === undefined ? undefined : (JSON.parse(before) as JsonObject);
-		const fresh = after === undefined ? undefined : (JSON.parse(after) as JsonObject);
+		const old = before === undefined ? undefined : (parseJson(before) as JsonObject);
+		const fresh = after === undefined ? undefined : (parseJson(after) as JsonObject);
 		for (const { indexNo, members, builtThrough } of definitions) {
 			if (builtThrough !== undefined && id.replaceAll('-', '') > builtThrough) continue;
 			const oldKey = old === undefined ? undefined : rowKey(old, members);
@@ -124,7 +125,7 @@ export class MemberIndexes {
 			.prepare('SELECT place, id, text FROM rows WHERE table_no = ? AND id > ? ORDER BY id LIMIT ?')
 			.all(tableNo, unfinished.built_through!, STEP);
 		for (const row of rows) {
-			const key = rowKey(JSON.parse(row.text as string) as JsonObject, members);
+			const key = rowKey(parseJson(row.text as string) as JsonObject, members);
 			if (key !== undefined) this.#insert.run(indexNo, key, row.place!);
 		}
 		if (rows.length === STEP) {
