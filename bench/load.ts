@@ -14,6 +14,8 @@ export interface LoadOrder {
 	readonly seconds: number;
 	/** Seconds before answers are counted. */
 	readonly warmup: number;
+	/** With `once`: picked from at random until the warm-up is over. */
+	readonly warmupRequests?: readonly string[];
 }
 
 export interface LoadResult {
@@ -33,6 +35,7 @@ const HEAD_END = Buffer.from('\r\n\r\n');
 
 async function run(order: LoadOrder): Promise<LoadResult> {
 	const requests = order.requests.map((text) => Buffer.from(text));
+	const warmups = (order.warmupRequests ?? []).map((text) => Buffer.from(text));
 	const latencies: number[] = [];
 	const statuses: Record<string, number> = {};
 	let bytes = 0;
@@ -43,10 +46,13 @@ async function run(order: LoadOrder): Promise<LoadResult> {
 	const end = counted + order.seconds * 1000;
 
 	function pick(): Buffer | undefined {
-		if (order.order === 'once') return requests[next++];
-		if (performance.now() >= end) return undefined;
+		if (order.order === 'random') return performance.now() < end ? random(requests) : undefined;
+		return warmups.length > 0 && performance.now() < counted ? random(warmups) : requests[next++];
+	}
+
+	function random(from: readonly Buffer[]): Buffer {
 		seed = (Math.imul(seed, 1103515245) + 12345) & 0x7fffffff;
-		return requests[(seed >>> 8) % requests.length];
+		return from[(seed >>> 8) % from.length]!;
 	}
 
 	function connection(): Promise<void> {

@@ -1,3 +1,5 @@
+const MAX_ASKED = 10_000;
+
 /**
  * Answers of queries, kept while their table is unchanged. An entry counts only under the table's present generation, which
  * every answered write moves on, so a kept answer is never older than the last answered write.
@@ -5,6 +7,8 @@
 export class ReadyAnswers {
 	readonly #maxCharacters: number;
 	readonly #answers = new Map<string, { generation: number; body: string }>();
+	/** Queries that were asked once: an answer is kept from the second time on, because most are never asked again. */
+	readonly #asked = new Set<string>();
 	#characters = 0;
 
 	/** @param maxCharacters room for all kept answers together, about a byte each. */
@@ -20,6 +24,11 @@ export class ReadyAnswers {
 	set(name: string, generation: number | undefined, body: string): void {
 		// One answer may take a hundredth of the room, so that a few large ones do not push out all others.
 		if (generation === undefined || body.length > this.#maxCharacters / 100) return;
+		if (!this.#asked.has(name)) {
+			if (this.#asked.size >= MAX_ASKED) this.#asked.clear();
+			this.#asked.add(name);
+			return;
+		}
 		this.#drop(name);
 		for (const oldest of this.#answers.keys()) {
 			if (this.#characters + body.length <= this.#maxCharacters) break;

@@ -137,6 +137,6 @@ export function sqlLimit(limit: number): number {
 	return limit === Number.POSITIVE_INFINITY ? -1 : limit;
 }
 
-export function textOf(row: Record<string, unknown> | undefined): string {
+function textOf(row: Record<string, unknown> | undefined): string {
 	return (row?.text as string | null | undefined) ?? '';
 }
