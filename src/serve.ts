@@ -15,7 +15,7 @@ import { SqliteStore } from './store/sqlite/store.ts';
 const BACKLOG = 1024;
 const HOUR_MS = 3_600_000;
 /** Room for ready answers, in characters. */
-const READY_CHARACTERS = 8_000_000;
+const READY_CHARACTERS = 4_000_000;
 
 export interface Running {
 	readonly url: string;

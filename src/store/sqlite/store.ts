@@ -33,8 +33,9 @@ const MAX_WAITING = 20_000;
 const CHECKPOINT_PAGES = 8192;
 const KEY_USE_NOTED_EVERY_MS = 30_000;
 const KEYS_NOTED_AT_ONCE = 200;
-/** Room for short-lived objects of the writer's thread: more would only be memory held. */
+/** Room for short-lived objects of the threads: more would only be memory held. */
 const WRITER_MEMORY = { maxYoungGenerationSizeMb: 16 };
+const CHECKPOINT_MEMORY = { maxYoungGenerationSizeMb: 2 };
 const SWEEP_EVERY_MS = 60_000;
 /** Tables whose generation is remembered. Forgetting one only costs its ready answers. */
 const MAX_GENERATIONS = 20_000;
@@ -141,6 +142,7 @@ export class SqliteStore implements Store {
 		this.#checkpointer = new Worker(new URL('./checkpoint-thread.ts', import.meta.url), {
 			workerData: checkpoint,
 			name: 'checkpoint',
+			resourceLimits: CHECKPOINT_MEMORY,
 		});
 		this.#checkpointer.on('message', () => this.#send({ restartLog: true }));
 		this.#checkpointer.on('error', (error) => {
