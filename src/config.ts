@@ -88,6 +88,7 @@ export const SETTINGS: readonly Setting[] = [
 	},
 ];
 
+/** The settings, read and checked. Limits that are switched off are Infinity. */
 export interface Config {
 	readonly host: string;
 	readonly port: number;

@@ -49,6 +49,7 @@ export const ERROR_CATALOGUE = {
 	row_limit_reached: [400, 'The table has as many rows as it may.'],
 	row_too_large: [413, 'The row is larger than a row may be.'],
 	account_full: [413, 'The account would hold more bytes than it may.'],
+	answer_too_large: [413, 'What the write would answer is larger than an answer may be; nothing was changed.'],
 	archive_full: [400, 'No room is left to keep the answer of a keyed add.'],
 	key_limit_reached: [400, 'The account has as many live API keys as it may.'],
 	// Outside any operation.

@@ -51,6 +51,8 @@ export const MAX_NESTING = 64;
 export const MAX_MEMBER_NAME_BYTES = 256;
 /** Characters of an idempotency key. */
 export const MAX_IDEMPOTENCY_KEY_CHARACTERS = 255;
+/** Characters that the results of one write may have together: an answer is one string, held in memory. */
+export const MAX_RESULT_CHARACTERS = 64 * 1024 * 1024;
 /** How long the answer of a keyed add is kept. */
 export const KEPT_ANSWER_MS = 24 * 60 * 60 * 1000;
 /** A kept answer younger than this is never given up to make room. */

@@ -26,6 +26,7 @@ export interface AccessEntry {
 	readonly key: string | undefined;
 }
 
+/** @param level what is left out below: debug, info, warn, error, silent. */
 export function makeLog(level: string): Log {
 	const destination = pino.destination({ fd: STDERR, sync: false });
 	const log = pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, destination);

@@ -61,8 +61,8 @@ export type AccountCommand =
 	| { readonly command: 'eraseAccount'; readonly accountId: string }
 	/** Removes a row, its versions and kept answers beyond restoring. */
 	| { readonly command: 'purgeRow'; readonly accountId: string; readonly table: string; readonly id: string }
-	/** Removes a bounded number of things that have run out. */
-	| { readonly command: 'sweep' };
+	/** Removes a bounded number of things that have run out, or only of what erased accounts held. */
+	| { readonly command: 'sweep'; readonly only?: 'erased' };
 
 export type AccountOutcome =
 	| {

@@ -14,6 +14,7 @@ export async function backup(dataDir: string, file: string, around: Surroundings
 	if (!existsSync(source))
 		throw new Error(`There is no database in ${dataDir}. Set --data-dir to the server's data directory.`);
 	requireOurs(source);
+	if (!existsSync(dirname(resolve(file)))) throw new Error(`There is no directory for ${file}. Make it first.`);
 	if (existsSync(file)) throw new Error(`${file} exists already. Name a file that does not.`);
 	const partial = `${file}.partial`;
 	rmSync(partial, { force: true });

@@ -50,7 +50,8 @@ async function eraseAccount(store: Store, account: string): Promise<Record<strin
 	const outcome = done(await store.writeAccounts({ command: 'eraseAccount', accountId }));
 	if (outcome.count === 0) throw noAccount(account);
 	// Keys are dead from here on; what the account held goes in small transactions.
-	for (let more = true; more; ) more = done(await store.writeAccounts({ command: 'sweep' })).more === true;
+	for (let more = true; more; )
+		more = done(await store.writeAccounts({ command: 'sweep', only: 'erased' })).more === true;
 	return { deleted: 1, account_id: accountId, on_disk: await scrubbed(store) };
 }
 

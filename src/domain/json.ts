@@ -42,7 +42,7 @@ function quoted(name: string): string {
 
 /**
  * A JSON text that was read, with what reading loses: which numbers a double does not hold. ECMAScript's JSON.parse rounds
- * silently; rows must not (contract/rules.md 2.6).
+ * silently; rows must not (contract/rules.md 2.5).
  */
 export class JsonDocument {
 	readonly value: Json;

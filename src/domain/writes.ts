@@ -1,5 +1,5 @@
 import { Refusal } from '../errors.ts';
-import { KEPT_ANSWER_PROTECTED_MS, type WriteLimits } from '../limits.ts';
+import { KEPT_ANSWER_PROTECTED_MS, MAX_RESULT_CHARACTERS, type WriteLimits } from '../limits.ts';
 import type { Filter } from './filter.ts';
 import type { JsonObject } from './json.ts';
 import { parseJson } from './json-text.ts';
@@ -158,7 +158,7 @@ export function needsRoom(operation: RowOperation, usage: Usage, limits: WriteLi
 	if (operation.action !== 'add' || operation.idempotency === undefined) return false;
 	// An assembled row is its own members and fixed members of fewer than 256 bytes.
 	const answerBytes = rowBytes(operation.own) + 256;
-	return usage.versionBytes + usage.keptBytes + answerBytes > limits.maxArchiveBytes;
+	return usage.keptBytes + answerBytes > limits.maxArchiveBytes;
 }
 
 /** @throws Refusal where a rule refuses the operation; then nothing of it may be applied. */
@@ -388,6 +388,16 @@ function requireAccountFits(bytes: number, limits: WriteLimits): void {
 		'account_full',
 		`The account would hold ${bytes} bytes of at most ${limits.maxAccountBytes}. Delete rows you no longer need, or send a smaller row.`,
 		{ bytes, limit: limits.maxAccountBytes },
+	);
+}
+
+/** @throws Refusal answer_too_large where the results so far, in characters, are more than one answer may have. */
+export function requireAnswerFits(characters: number): void {
+	if (characters <= MAX_RESULT_CHARACTERS) return;
+	throw new Refusal(
+		'answer_too_large',
+		`The answer would have more than ${MAX_RESULT_CHARACTERS} characters. Change fewer rows in one call: narrow the filters, or send several batches.`,
+		{ limit: MAX_RESULT_CHARACTERS },
 	);
 }
 

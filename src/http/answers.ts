@@ -8,6 +8,8 @@ export const JSON_TYPE = 'application/json; charset=utf-8';
 const SHUTDOWN_RETRY_SECONDS = '5';
 const OVERLOAD_RETRY_SECONDS = '1';
 const PIECE_BYTES = 65_536;
+/** An answer in pieces that takes longer is cut off: as long as its snapshot is open, the log cannot be started anew. */
+const MAX_PIECES_MS = 5 * 60 * 1000;
 /** How much of a refused body is read and dropped, and for how long, so that its sender gets to read the refusal. */
 const LINGER_BYTES = 64 * 1024 * 1024;
 const LINGER_MS = 5000;
@@ -15,12 +17,17 @@ const LINGER_MS = 5000;
 /** Told of each answer once it is given to the socket. */
 export type OnAnswered = (exchange: Exchange, status: number) => void;
 
+/** Told of an answer that did not arrive whole. */
+export type OnCut = (exchange: Exchange, cause: unknown) => void;
+
 /** The one way out for every answer. */
 export class Answers {
 	readonly #onAnswered: OnAnswered;
+	readonly #onCut: OnCut;
 
-	constructor(onAnswered: OnAnswered) {
+	constructor(onAnswered: OnAnswered, onCut: OnCut) {
 		this.#onAnswered = onAnswered;
+		this.#onCut = onCut;
 	}
 
 	/** Sends a whole body. `headers` are names and values in turn; those of every answer are added. */
@@ -69,9 +76,15 @@ export class Answers {
 
 	#pieces(exchange: Exchange, status: number, headers: string[], body: AsyncIterable<string>): void {
 		const { request, response } = exchange;
+		let cause: unknown = 'the client went away or took too long';
 		addCommonHeaders(headers, exchange);
 		response.writeHead(status, headers);
-		response.once('close', () => this.#onAnswered(exchange, status));
+		const timer = setTimeout(() => response.destroy(), MAX_PIECES_MS);
+		response.once('close', () => {
+			clearTimeout(timer);
+			if (!response.writableFinished) this.#onCut(exchange, cause);
+			this.#onAnswered(exchange, status);
+		});
 		if (request.method === 'HEAD') {
 			response.end();
 			return;
@@ -79,7 +92,10 @@ export class Answers {
 		const pieces = Readable.from(body, { objectMode: false, highWaterMark: PIECE_BYTES });
 		// A client that goes away ends the reading; a fault while reading cuts the answer off, so that it is not taken for whole.
 		response.once('close', () => pieces.destroy());
-		pieces.once('error', () => response.destroy());
+		pieces.once('error', (error) => {
+			cause = error;
+			response.destroy();
+		});
 		pieces.pipe(response);
 	}
 

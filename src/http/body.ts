@@ -1,15 +1,48 @@
 import type { IncomingMessage } from 'node:http';
 import { Refusal } from '../errors.ts';
 
-const JSON_TYPE = /^application\/(?:json|[a-z0-9.!#$&^_-]+\+json)\s*(?:;\s*charset\s*=\s*(?:utf-8|"utf-8")\s*)?;?\s*$/i;
+/** JSON by its media type, whatever its parameters, but in no other charset than UTF-8. */
+const JSON_TYPE =
+	/^application\/(?:json|[a-z0-9.!#$&^_-]+\+json)\s*(?:;(?!.*charset\s*=\s*"?(?!utf-8"?\s*(?:;|$))).*)?$/i;
+/** Bodies up to this size are not counted: 20,000 waiting calls are bounded otherwise. */
+const SMALL_BODY_BYTES = 16_384;
 const FORM_TYPE = /^application\/x-www-form-urlencoded\s*(?:;.*)?$/i;
+
+/** Bytes of bodies that the server holds at once, all calls together; further ones are refused until some are answered. */
+const MAX_HELD_BYTES = 256 * 1024 * 1024;
+
+/** Counts the bytes of bodies from when they arrive until their calls are answered. */
+export class BodyBudget {
+	#held = 0;
+
+	/** @throws Refusal overloaded where there is no room for so many bytes more. */
+	take(bytes: number): void {
+		if (this.#held + bytes > MAX_HELD_BYTES) {
+			throw new Refusal(
+				'overloaded',
+				'The server holds as many large bodies as it can. Send the call again in a second.',
+			);
+		}
+		this.#held += bytes;
+	}
+
+	give(bytes: number): void {
+		this.#held -= bytes;
+	}
+}
 
 /**
  * The bytes of a body, checked in the order of the rules: size first, then the content type.
  * @param maxBytes the greatest size.
- * @throws Refusal body_too_large as soon as that is known, invalid_content_type, or bad_request for a body cut short.
+ * @param budget is given back what the body took when the returned `release` is called.
+ * @throws Refusal body_too_large as soon as that is known, overloaded, invalid_content_type, or bad_request for a body cut short.
  */
-export function readBody(request: IncomingMessage, maxBytes: number, type: 'json' | 'form' = 'json'): Promise<Buffer> {
+export function readBody(
+	request: IncomingMessage,
+	maxBytes: number,
+	budget: BodyBudget,
+	type: 'json' | 'form' = 'json',
+): Promise<{ bytes: Buffer; release: () => void }> {
 	return new Promise((resolve, reject) => {
 		if (Number(request.headers['content-length'] ?? 0) > maxBytes) {
 			reject(tooLarge(maxBytes));
@@ -17,20 +50,35 @@ export function readBody(request: IncomingMessage, maxBytes: number, type: 'json
 		}
 		const chunks: Buffer[] = [];
 		let bytes = 0;
+		let taken = 0;
+		const release = (): void => {
+			budget.give(taken);
+			taken = 0;
+		};
+		const refuse = (error: unknown): void => {
+			request.off('data', onData);
+			release();
+			reject(error);
+		};
 		const onData = (chunk: Buffer): void => {
 			bytes += chunk.length;
 			chunks.push(chunk);
-			if (bytes <= maxBytes) return;
-			request.off('data', onData);
-			reject(tooLarge(maxBytes));
+			if (bytes > maxBytes) refuse(tooLarge(maxBytes));
+			else if (bytes > SMALL_BODY_BYTES) {
+				try {
+					budget.take(bytes - taken);
+					taken = bytes;
+				} catch (error) {
+					refuse(error);
+				}
+			}
 		};
 		request.on('data', onData);
-		request.once('error', () => reject(cutShort()));
+		request.once('error', () => refuse(cutShort()));
 		request.once('end', () => {
 			const given = request.headers['content-type'] ?? '';
-			if ((type === 'form' ? FORM_TYPE : JSON_TYPE).test(given)) {
-				resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks));
-			} else reject(wrongType(given));
+			if (!(type === 'form' ? FORM_TYPE : JSON_TYPE).test(given)) refuse(wrongType(given));
+			else resolve({ bytes: chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks), release });
 		});
 	});
 }

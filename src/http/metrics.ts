@@ -8,6 +8,7 @@ export interface Metrics {
 
 const BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
+/** @param waitingWrites writes that wait for their commit now. */
 export async function makeMetrics(waitingWrites: () => number): Promise<Metrics> {
 	// Loaded here because most servers run without it.
 	const { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } = await import('prom-client');

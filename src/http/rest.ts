@@ -1,14 +1,14 @@
 import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
+import { type Awaitable, then } from '../awaitable.ts';
 import { JsonDocument } from '../domain/json.ts';
 import { Refusal } from '../errors.ts';
 import { OPERATIONS } from '../generated/operations.ts';
 import { maxBodyBytes } from '../limits.ts';
-import { type Awaitable, then } from '../operations/awaitable.ts';
 import type { Client, Input, OperationId } from '../operations/context.ts';
 import { type Gate, rateLimited } from '../operations/run.ts';
 import type { Answers } from './answers.ts';
-import { readBody } from './body.ts';
+import { BodyBudget, readBody } from './body.ts';
 import { clientOf } from './client-address.ts';
 import type { Exchange, Handler } from './exchange.ts';
 import { filterPart, readQuery } from './query-string.ts';
@@ -21,19 +21,27 @@ import type { Route, Router } from './router.ts';
 
 type Operation = (typeof OPERATIONS)[OperationId];
 
+/** Adds a route for each operation of the contract. */
 export function addRestRoutes(router: Router, gate: Gate, answers: Answers, trustProxy: number): void {
+	const budget = new BodyBudget();
 	const byPath = Map.groupBy(Object.values(OPERATIONS) as readonly Operation[], (operation) => operation.path);
 	for (const [path, operations] of byPath) {
 		const routes = operations.map((operation): [string, Route] => [
 			operation.method,
-			{ operation: operation.id, handler: handlerOf(operation, gate, answers, trustProxy) },
+			{ operation: operation.id, handler: handlerOf(operation, gate, answers, budget, trustProxy) },
 		]);
 		router.add(path, Object.fromEntries(routes));
 	}
 }
 
 /** Who calls, may they call now, what do they ask, run, answer: in this order, whatever the operation. */
-function handlerOf(operation: Operation, gate: Gate, answers: Answers, trustProxy: number): Handler {
+function handlerOf(
+	operation: Operation,
+	gate: Gate,
+	answers: Answers,
+	budget: BodyBudget,
+	trustProxy: number,
+): Handler {
 	const { id, open, hasBody, success } = operation;
 	const maxBytes = maxBodyBytes(gate.context.limits, id === 'batch');
 	return (exchange) => {
@@ -42,18 +50,26 @@ function handlerOf(operation: Operation, gate: Gate, answers: Answers, trustProx
 			then(gate.run(id, inputOf(exchange, operation, client, bytes)), (answer) =>
 				answers.answer(exchange, success, answer),
 			);
-		const read = (client: Client | undefined): Awaitable<void> =>
-			hasBody ? readBody(request, maxBytes).then((bytes) => run(client, bytes)) : run(client, undefined);
+		const read = async (client: Client | undefined): Promise<void> => {
+			const { bytes, release } = await readBody(request, maxBytes, budget);
+			try {
+				// A body may take its time, and its key may have been revoked meanwhile.
+				if (!open) await gate.authenticate(request.headers.authorization);
+				await run(client, bytes);
+			} finally {
+				release();
+			}
+		};
 		if (open) {
 			const client = clientOf(request, trustProxy);
 			gate.admitClient(id, client);
-			return read(client);
+			return hasBody ? read(client) : run(client, undefined);
 		}
 		return then(gate.authenticate(request.headers.authorization), (caller) => {
 			exchange.caller = caller;
 			exchange.rate = gate.admit(id, caller);
 			if (exchange.rate !== undefined && !exchange.rate.admitted) throw rateLimited(exchange.rate);
-			return read(undefined);
+			return hasBody ? read(undefined) : run(undefined, undefined);
 		});
 	};
 }

@@ -57,7 +57,9 @@ function pathOf(target: string): string {
 export function createServer({ context, log, metrics, trustProxy }: ServerOptions): Server {
 	const gate = new Gate(context);
 	const router = new Router();
-	const answers = new Answers(answered);
+	const answers = new Answers(answered, (exchange, cause) => {
+		log.warn({ requestId: exchange.id, cause: causeOf(cause) }, 'An answer was cut off.');
+	});
 	const prefix = randomBytes(5).toString('hex');
 	let requests = 0;
 	let inFlight = 0;

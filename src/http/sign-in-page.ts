@@ -3,7 +3,7 @@ import { JsonDocument } from '../domain/json.ts';
 import { naturalStatus, Refusal } from '../errors.ts';
 import type { Gate } from '../operations/run.ts';
 import type { Answers } from './answers.ts';
-import { readBody } from './body.ts';
+import { BodyBudget, readBody } from './body.ts';
 import { clientOf } from './client-address.ts';
 import type { Exchange } from './exchange.ts';
 import type { Router } from './router.ts';
@@ -64,9 +64,13 @@ const KEY_PAGE = (key: string): string =>
 
 const FAULT_PAGE = (message: string): string => page('This link cannot be used', `<p>${escapeHtml(message)}</p>`);
 
+/** `GET /sign-in` shows the button, `POST /sign-in` verifies and shows the key. */
 export function addSignInPage(router: Router, gate: Gate, answers: Answers, trustProxy: number): void {
 	const send = (exchange: Exchange, status: number, html: string): void =>
 		answers.text(exchange, status, [...HEADERS], html);
+
+	// Forms are too small to count.
+	const budget = new BodyBudget();
 
 	function show(exchange: Exchange): void {
 		const token = new URLSearchParams(exchange.request.url!.split('?')[1] ?? '').get('token') ?? '';
@@ -78,13 +82,15 @@ export function addSignInPage(router: Router, gate: Gate, answers: Answers, trus
 		const client = clientOf(exchange.request, trustProxy);
 		try {
 			gate.admitClient('verifyMagicLink', client);
-			const form = new URLSearchParams(String(await readBody(exchange.request, FORM_BYTES, 'form')));
+			const form = new URLSearchParams(String((await readBody(exchange.request, FORM_BYTES, budget, 'form')).bytes));
 			const document = JsonDocument.fromText(JSON.stringify({ token: form.get('token') ?? '' }), 'form');
 			const answer = await gate.run('verifyMagicLink', { client, body: { document, value: document.value, path: [] } });
 			send(exchange, 200, KEY_PAGE((JSON.parse(answer.body as string) as { api_key: string }).api_key));
 		} catch (error) {
 			if (!(error instanceof Refusal)) throw error;
-			send(exchange, naturalStatus(error.code), FAULT_PAGE(error.message));
+			const status = naturalStatus(error.code);
+			const wait = status === 429 || status === 503 ? ['Retry-After', String(error.details?.retry_after ?? 1)] : [];
+			answers.text(exchange, status, [...HEADERS, ...wait], FAULT_PAGE(error.message));
 		}
 	}
 

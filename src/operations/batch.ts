@@ -5,7 +5,7 @@ import type { BatchBody } from '../generated/bodies.ts';
 import type { Fault, Validator } from '../generated/validators.js';
 import * as validators from '../generated/validators.js';
 import { bodyOf, callerOf, type Part, type Run } from './context.ts';
-import { invalidRequest, tableOf } from './input.ts';
+import { invalidRequest, mainFault, tableOf } from './input.ts';
 import { readAdd, readDelete, readUpdateRow, readUpdateWhere, readUpsert } from './row-operations.ts';
 
 type Item = BatchBody['operations'][number];
@@ -76,7 +76,7 @@ function checkEnvelope(part: Part, maxOperations: number): readonly Item[] {
 	for (const [index, item] of items.entries()) {
 		const { envelope } = ACTIONS[item.action];
 		if (envelope(item)) continue;
-		throw invalidItem(envelope.errors?.[0], item, index);
+		throw invalidItem(mainFault(envelope), item, index);
 	}
 	return items;
 }
@@ -85,7 +85,7 @@ function readItem(body: Part, item: Item, index: number): RowOperation {
 	try {
 		const { whole, read } = ACTIONS[item.action];
 		const part = { document: body.document, value: item as Json, path: [...body.path, 'operations', index] };
-		if (!whole(item)) throw invalidItem(whole.errors?.[0], item, index);
+		if (!whole(item)) throw invalidItem(mainFault(whole), item, index);
 		return (read as (part: Part, item: Item) => RowOperation)(part, item);
 	} catch (error) {
 		if (!(error instanceof Refusal)) throw error;

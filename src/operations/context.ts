@@ -1,11 +1,11 @@
 import type { Mailer } from '../accounts/mail.ts';
 import type { Caller } from '../accounts/rules.ts';
+import type { Awaitable } from '../awaitable.ts';
 import type { Json, JsonDocument, Path } from '../domain/json.ts';
 import { Refusal } from '../errors.ts';
 import type { OPERATIONS } from '../generated/operations.ts';
 import type { WriteLimits } from '../limits.ts';
 import type { Store } from '../store/seam.ts';
-import type { Awaitable } from './awaitable.ts';
 import type { ReadyAnswers } from './ready-answers.ts';
 import type { Windows } from './windows.ts';
 
@@ -23,6 +23,7 @@ export interface Context {
 	readonly signIn: SignInContext;
 }
 
+/** What the sign-in operations need besides. */
 export interface SignInContext {
 	readonly on: boolean;
 	/** Undefined without mail: then links are shown in the answer, on loopback only. */

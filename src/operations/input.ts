@@ -24,6 +24,7 @@ export function tableOf(input: Input): string {
 	return checkTableName(input.table ?? '');
 }
 
+/** @throws Refusal invalid_table_name */
 export function checkTableName(name: string): string {
 	if (TABLE_NAME.test(name)) return name;
 	throw new Refusal(
@@ -36,8 +37,14 @@ export function checkTableName(name: string): string {
 /** The body's members, shaped as the contract says. @throws Refusal invalid_request */
 export function shapedBody<T>(input: Input, operation: OperationId, validator: Validator): { body: T; part: Part } {
 	const part = bodyOf(input);
-	if (!validator(part.value)) throw invalidRequest(operation, validator.errors?.[0], part.value);
+	if (!validator(part.value)) throw invalidRequest(operation, mainFault(validator), part.value);
 	return { body: part.value as T, part };
+}
+
+/** The fault to tell of: where no one of several forms fits, that, and not why the first does not. */
+export function mainFault(validator: Validator): Fault | undefined {
+	const oneOf = validator.errors?.find((fault) => fault.keyword === 'oneOf');
+	return oneOf === undefined ? validator.errors?.[0] : { ...oneOf, message: 'has none of the forms it may have' };
 }
 
 /** A refusal that says which member is wrong and shows a body that is right. */

@@ -1,6 +1,6 @@
+import { type Awaitable, then } from '../awaitable.ts';
 import type { Filter } from '../domain/filter.ts';
 import { type Sort, sortRows } from '../domain/value.ts';
-import { type Awaitable, then } from './awaitable.ts';
 import { type Answer, type Context, callerOf, type Run } from './context.ts';
 import { limitOf, readFilterOf, sortOf, tableOf } from './input.ts';
 

@@ -1,4 +1,6 @@
 const MAX_ASKED = 10_000;
+/** Queries with longer names are not remembered: filters may be long, and names take room too. */
+const MAX_NAME = 500;
 
 /**
  * Answers of queries, kept while their table is unchanged. An entry counts only under the table's present generation, which
@@ -23,25 +25,26 @@ export class ReadyAnswers {
 
 	set(name: string, generation: number | undefined, body: string): void {
 		// One answer may take a hundredth of the room, so that a few large ones do not push out all others.
-		if (generation === undefined || body.length > this.#maxCharacters / 100) return;
+		if (generation === undefined || name.length > MAX_NAME || body.length > this.#maxCharacters / 100) return;
 		if (!this.#asked.has(name)) {
 			if (this.#asked.size >= MAX_ASKED) this.#asked.clear();
 			this.#asked.add(name);
 			return;
 		}
 		this.#drop(name);
+		const size = name.length + body.length;
 		for (const oldest of this.#answers.keys()) {
-			if (this.#characters + body.length <= this.#maxCharacters) break;
+			if (this.#characters + size <= this.#maxCharacters) break;
 			this.#drop(oldest);
 		}
 		this.#answers.set(name, { generation, body });
-		this.#characters += body.length;
+		this.#characters += size;
 	}
 
 	#drop(name: string): void {
 		const found = this.#answers.get(name);
 		if (found === undefined) return;
-		this.#characters -= found.body.length;
+		this.#characters -= name.length + found.body.length;
 		this.#answers.delete(name);
 	}
 }

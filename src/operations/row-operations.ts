@@ -19,6 +19,7 @@ import { checkIdempotencyKey, keyMembers, tableOf } from './input.ts';
  * stored before anything is asked of the store.
  */
 
+/** The body of an add; `rowPath` is where the row stands. @throws Refusal */
 export function readAdd(
 	part: Part,
 	row: AddRowBody,
@@ -36,6 +37,7 @@ export function readAdd(
 	};
 }
 
+/** The body of an upsert. @throws Refusal */
 export function readUpsert(part: Part, body: UpsertRowBody): RowOperation {
 	const row = body.row as JsonObject;
 	checkRow(part.document, row, [...part.path, 'row']);
@@ -44,16 +46,19 @@ export function readUpsert(part: Part, body: UpsertRowBody): RowOperation {
 	return { action: 'upsert', match, own: ownText(row) };
 }
 
+/** The body of an update by id. @throws Refusal */
 export function readUpdateRow(part: Part, body: UpdateRowBody): RowOperation {
 	return { action: 'update_row', id: body.id, patch: readPatch(part, body.patch as JsonObject) };
 }
 
+/** The body of an update by filter. @throws Refusal */
 export function readUpdateWhere(part: Part, body: UpdateWhereBody): RowOperation {
 	const filter = bodyFilter(part, body.filter as JsonObject, 'update rows');
 	const patch = readPatch(part, body.patch as JsonObject);
 	return { action: 'update_where', filter, patch, allowMultiple: body.allowMultiple === true };
 }
 
+/** The body of a delete. @throws Refusal */
 export function readDelete(part: Part, body: DeleteWhereBody): RowOperation {
 	return { action: 'delete', filter: bodyFilter(part, body.filter as JsonObject, 'delete rows') };
 }

@@ -1,8 +1,8 @@
 import { parseApiKey, secretHash } from '../accounts/secrets.ts';
+import { type Awaitable, then } from '../awaitable.ts';
 import { type ErrorCode, naturalStatus, Refusal } from '../errors.ts';
 import { OPERATIONS } from '../generated/operations.ts';
 import { addRow } from './add-row.ts';
-import { type Awaitable, then } from './awaitable.ts';
 import { batch } from './batch.ts';
 import type { Answer, Caller, Client, Context, Input, OperationId, Run } from './context.ts';
 import { countRows } from './count-rows.ts';

@@ -41,6 +41,7 @@ export class Windows {
 	}
 }
 
+/** Whether a call is within its limit, and what is left of it. */
 export interface Admission {
 	readonly admitted: boolean;
 	readonly limit: number;

@@ -1,4 +1,5 @@
 import type { AccountCommand, AccountOutcome, Caller, KeyRecord } from '../accounts/rules.ts';
+import type { Awaitable } from '../awaitable.ts';
 import type { Filter } from '../domain/filter.ts';
 import type { RowOperation } from '../domain/writes.ts';
 import type { RefusalData } from '../errors.ts';
@@ -26,6 +27,7 @@ export interface Store {
 	close(): Promise<void>;
 }
 
+/** Operations on one table of one account, all of them or none. */
 export interface RowsCall {
 	readonly accountId: string;
 	readonly table: string;
@@ -37,8 +39,7 @@ export type RowsOutcome =
 	/** `index` is the position of the operation that failed. */
 	| { readonly refusal: RefusalData; readonly index: number };
 
-type Awaitable<T> = T | Promise<T>;
-
+/** An archived version; `row` is its stored text. */
 export interface VersionText {
 	readonly version: number;
 	readonly archivedAt: string;

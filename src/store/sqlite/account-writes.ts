@@ -16,7 +16,7 @@ import { Refusal } from '../../errors.ts';
 import { DAY_MS, KEPT_ANSWER_MS, type WriteLimits } from '../../limits.ts';
 import type { Database, SQLInputValue } from './driver.ts';
 import { idBytes } from './ids.ts';
-import { keysOf } from './keys.ts';
+import { keysOf, liveKeysOf } from './keys.ts';
 import type { MemberIndexes } from './member-indexes.ts';
 
 /** Things one sweep removes at most: small enough that writes hardly wait for it. */
@@ -80,7 +80,7 @@ export class AccountWrites {
 			case 'purgeRow':
 				return this.#purge(command.accountId, command.table, command.id);
 			case 'sweep':
-				return this.#sweep(now);
+				return command.only === 'erased' ? swept(this.#sweepErased()) : this.#sweep(now);
 		}
 	}
 
@@ -89,7 +89,7 @@ export class AccountWrites {
 	}
 
 	#liveKeys(accountId: string): KeyRecord[] {
-		return keysOf(this.#db, accountId).filter((key) => key.revokedAt === null);
+		return liveKeysOf(this.#db, accountId);
 	}
 
 	#verify(tokenHash: string, freshAccountId: string, key: NewKey, now: number): Outcome {
@@ -224,7 +224,7 @@ export class AccountWrites {
 			) +
 			this.#sweepTables() +
 			this.#sweepErased();
-		return { count, more: count > 0 };
+		return swept(count);
 	}
 
 	/** Archives stand in order of time, so what has run out stands first. */
@@ -288,6 +288,10 @@ export class AccountWrites {
 		this.#exec('DELETE FROM row_counts WHERE table_no = ?', tableNo);
 		return this.#exec('DELETE FROM tables WHERE table_no = ?', tableNo);
 	}
+}
+
+function swept(count: number): Outcome {
+	return { count, more: count > 0 };
 }
 
 function sum(rows: readonly Record<string, unknown>[]): number {

@@ -59,6 +59,7 @@ export function isNoDatabase(error: unknown): boolean {
 	return ((error as { errcode?: number } | undefined)?.errcode ?? 0) % 256 === 26;
 }
 
+/** Another connection holds what was asked for (result code BUSY). */
 export function isBusy(error: unknown): boolean {
 	const code = (error as { errcode?: number } | undefined)?.errcode;
 	return code !== undefined && (code & 0xff) === 5;

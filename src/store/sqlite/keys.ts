@@ -16,6 +16,12 @@ function keyRecord(row: Row): KeyRecord {
 	};
 }
 
+/** The keys of an account that are not revoked, oldest first. */
+export function liveKeysOf(db: Database, accountId: string): KeyRecord[] {
+	const sql = `SELECT ${COLUMNS} FROM api_keys WHERE account_id = ? AND revoked_at IS NULL ORDER BY key_no`;
+	return (db.prepare(sql).all(accountId) as Row[]).map(keyRecord);
+}
+
 /** Every key of an account, oldest first, revoked ones included. */
 export function keysOf(db: Database, accountId: string): KeyRecord[] {
 	const rows = db.prepare(`SELECT ${COLUMNS} FROM api_keys WHERE account_id = ? ORDER BY key_no`).all(accountId);

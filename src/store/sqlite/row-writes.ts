@@ -13,6 +13,7 @@ import {
 	needs,
 	needsRoom,
 	type RowOperation,
+	requireAnswerFits,
 	type StoredRow,
 	storedBytes,
 	type Usage,
@@ -78,7 +79,8 @@ export class RowWrites {
 	/** Runs one call. Never leaves anything of a refused call behind. */
 	run(call: RowsCall, now: number): RowsOutcome {
 		const { operations } = call;
-		const several = operations.length > 1;
+		// A single operation is refused before it changes anything, but for an answer that is too large.
+		const several = operations.length > 1 || operations[0]?.action === 'update_where';
 		if (several) this.#db.exec('SAVEPOINT call');
 		let index = 0;
 		try {
@@ -86,9 +88,12 @@ export class RowWrites {
 			const before = state.usage;
 			const results: string[] = [];
 			let replayed = false;
+			let characters = 0;
 			for (; index < operations.length; index++) {
 				const result = this.#runOne(call, operations[index]!, state, now);
 				results.push(result.text);
+				characters += result.text.length;
+				requireAnswerFits(characters);
 				replayed = result.replayed;
 			}
 			this.#saveAccount(before, state);

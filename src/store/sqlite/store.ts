@@ -1,4 +1,4 @@
-import { chmodSync, closeSync, fsyncSync, mkdirSync, openSync, statSync } from 'node:fs';
+import { chmodSync, closeSync, fsyncSync, mkdirSync, openSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { AccountCommand, AccountOutcome, Caller } from '../../accounts/rules.ts';
@@ -315,15 +315,24 @@ export class SqliteStore implements Store {
 	}
 }
 
-/** Makes the data directory, or takes one that is there, readable by its owner alone. */
+/** Makes the data directory, or takes one that is empty or ours, readable by its owner alone. */
 function makeDirectory(path: string): void {
+	let others: string | undefined;
 	try {
 		mkdirSync(path, { recursive: true, mode: 0o700 });
-		chmodSync(path, 0o700);
+		const names = readdirSync(path);
+		if (!names.includes(DATABASE_FILE))
+			others = names.find((name) => !/^(pumadb\..*|admin\.sock|lost\+found)$/.test(name));
+		if (others === undefined) chmodSync(path, 0o700);
 	} catch (error) {
 		const { code } = error as { code?: string };
 		throw new Error(
 			`PUMADB_DATA_DIR names ${path}, which cannot be made or used as a directory (${code}): name one that can.`,
+		);
+	}
+	if (others !== undefined) {
+		throw new Error(
+			`PUMADB_DATA_DIR names ${path}, which holds files that are not ours (${others}): name an empty directory.`,
 		);
 	}
 }

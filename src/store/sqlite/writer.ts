@@ -39,6 +39,8 @@ export class Writer {
 	#indexes!: MemberIndexes;
 	/** What the finder told while calls ran. Acted on after them, outside their savepoints: a refused call takes nothing of it back. */
 	#hints: (() => void)[] = [];
+	/** The connection's state is not trusted any more. */
+	#broken = false;
 	#now = 0;
 
 	/** Opens the file, making or migrating it. */
@@ -83,7 +85,7 @@ export class Writer {
 			this.#transaction(() => this.#indexes.step());
 			return true;
 		} catch (error) {
-			if (!isDiskError(error)) throw error;
+			if (!isDiskError(error) && !(error instanceof ReopenError)) throw error;
 			return false;
 		}
 	}
@@ -107,7 +109,10 @@ export class Writer {
 	}
 
 	close(): void {
+		if (!this.#db.isOpen) return;
 		try {
+			// A reader that still needs the log, such as a backup, delays the end only so long.
+			this.#db.exec('PRAGMA busy_timeout = 1000');
 			this.#db.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get();
 		} finally {
 			this.#db.close();
@@ -132,6 +137,7 @@ export class Writer {
 	}
 
 	#transaction<T>(run: () => T): T {
+		if (this.#broken) this.#reopen();
 		this.#db.exec('BEGIN IMMEDIATE');
 		try {
 			this.#hints = [];
@@ -153,15 +159,28 @@ export class Writer {
 			this.#rows.rolledBack();
 			this.#indexes.forget();
 		} catch {
-			this.#db.close();
+			this.#broken = true;
+		}
+	}
+
+	/** @throws ReopenError as long as the disk does not let it; the next transaction tries again. */
+	#reopen(): void {
+		try {
+			if (this.#db.isOpen) this.#db.close();
 			this.#open();
+			this.#broken = false;
+		} catch (error) {
+			throw new ReopenError(causeOf(error));
 		}
 	}
 }
 
+/** The database could not be opened again after a failure of the disk. */
+class ReopenError extends Error {}
+
 function failure(error: unknown): WriterOutcome {
 	const cause = causeOf(error);
-	if (isDiskError(error)) {
+	if (isDiskError(error) || error instanceof ReopenError) {
 		return {
 			failure: {
 				code: 'storage_unavailable',
