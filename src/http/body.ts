@@ -1,9 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import { Refusal } from '../errors.ts';
 
-/** JSON by its media type, whatever its parameters, but in no other charset than UTF-8. */
-const JSON_TYPE =
-	/^application\/(?:json|[a-z0-9.!#$&^_-]+\+json)\s*(?:;(?!.*charset\s*=\s*"?(?!utf-8"?\s*(?:;|$))).*)?$/i;
+const JSON_TYPE = /^application\/(?:json|[a-z0-9.!#$&^_-]+\+json)\s*(?:;|$)/i;
+const CHARSET = /;\s*charset\s*=\s*"?([^\s;"]*)/i;
 /** Bodies up to this size are not counted: 20,000 waiting calls are bounded otherwise. */
 const SMALL_BODY_BYTES = 16_384;
 const FORM_TYPE = /^application\/x-www-form-urlencoded\s*(?:;.*)?$/i;
@@ -77,10 +76,15 @@ export function readBody(
 		request.once('error', () => refuse(cutShort()));
 		request.once('end', () => {
 			const given = request.headers['content-type'] ?? '';
-			if (!(type === 'form' ? FORM_TYPE : JSON_TYPE).test(given)) refuse(wrongType(given));
+			if (!(type === 'form' ? FORM_TYPE.test(given) : isJson(given))) refuse(wrongType(given));
 			else resolve({ bytes: chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks), release });
 		});
 	});
+}
+
+/** JSON by its media type, whatever its parameters, but in no other charset than UTF-8 (RFC 8259 section 8.1). */
+function isJson(type: string): boolean {
+	return JSON_TYPE.test(type) && (CHARSET.exec(type)?.[1] ?? 'utf-8').toLowerCase() === 'utf-8';
 }
 
 function wrongType(given: string): Refusal {
