@@ -51,7 +51,20 @@ export function makeLog(level: string): Log {
 function accessLine({ requestId, method, route, status, milliseconds, account, key }: AccessEntry): string {
 	const who = account === undefined ? '' : `,"account":"${account}","key":"${key}"`;
 	const ms = Math.round(milliseconds * 100) / 100;
-	return `{"level":${INFO},"time":"${new Date().toISOString()}","requestId":"${requestId}","method":"${method}","route":"${route}","status":${status},"ms":${ms}${who}}\n`;
+	return `{"level":${INFO},"time":"${isoNow()}","requestId":"${requestId}","method":"${method}","route":"${route}","status":${status},"ms":${ms}${who}}\n`;
+}
+
+let stampedAt = 0;
+let stamp = '';
+
+/** The time of day, written once a millisecond. */
+function isoNow(): string {
+	const now = Date.now();
+	if (now !== stampedAt) {
+		stampedAt = now;
+		stamp = new Date(now).toISOString();
+	}
+	return stamp;
 }
 
 /** Gathers lines, because each write to a stream has its price. */

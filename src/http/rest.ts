@@ -50,15 +50,16 @@ function handlerOf(
 			then(gate.run(id, inputOf(exchange, operation, client, bytes)), (answer) =>
 				answers.answer(exchange, success, answer),
 			);
-		const read = async (client: Client | undefined): Promise<void> => {
-			const { bytes, release } = await readBody(request, maxBytes, budget);
-			try {
+		const read = (client: Client | undefined): Promise<void> => {
+			const revocations = gate.context.store.read.revocations();
+			return readBody(request, maxBytes, budget).then(({ bytes, release }) => {
+				const runNow = (): Awaitable<void> => run(client, bytes);
 				// A body may take its time, and its key may have been revoked meanwhile.
-				if (!open) await gate.authenticate(request.headers.authorization);
-				await run(client, bytes);
-			} finally {
-				release();
-			}
+				const unchanged = open || (revocations !== undefined && revocations === gate.context.store.read.revocations());
+				const done = (async () =>
+					unchanged ? runNow() : then(gate.authenticate(request.headers.authorization), runNow))();
+				return done.finally(release);
+			});
 		};
 		if (open) {
 			const client = clientOf(request, trustProxy);

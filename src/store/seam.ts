@@ -51,6 +51,8 @@ export interface VersionText {
 export interface Reader {
 	/** The caller behind the live key with this hash. */
 	caller(accountId: string, secretHash: string): Awaitable<Caller | undefined>;
+	/** A number that moves on with every revocation, before it is answered. Undefined where the engine cannot know. */
+	revocations(): number | undefined;
 	keys(accountId: string): Awaitable<KeyRecord[]>;
 	/** The id of the account with this email address. */
 	accountOf(email: string): Awaitable<string | undefined>;

@@ -64,6 +64,7 @@ export class SqliteStore implements Store {
 	readonly #timers: NodeJS.Timeout[];
 	readonly #callers = new Map<string, Caller>();
 	readonly #scrubbed: (() => void)[] = [];
+	#revocations = 0;
 	#generation = 0;
 	/** The generation of every table that is not in the map. */
 	#generationFloor = 0;
@@ -126,6 +127,7 @@ export class SqliteStore implements Store {
 		const reader = this.#reader;
 		this.read = {
 			caller: (accountId, secretHash) => this.#caller(accountId, secretHash),
+			revocations: () => this.#revocations,
 			keys: reader.keys.bind(reader),
 			accountOf: reader.accountOf.bind(reader),
 			rows: reader.rows.bind(reader),
@@ -249,7 +251,10 @@ export class SqliteStore implements Store {
 		// What the group changed is known everywhere before any answer of the group is given.
 		for (const { no, outcome } of message.answers) {
 			this.#markChanged(this.#waiting.get(no)?.call);
-			if ('revoked' in outcome && outcome.revoked !== undefined && outcome.revoked.length > 0) this.#callers.clear();
+			if ('revoked' in outcome && outcome.revoked !== undefined && outcome.revoked.length > 0) {
+				this.#callers.clear();
+				this.#revocations++;
+			}
 		}
 		for (const { no, outcome } of message.answers) this.#answer(no, outcome);
 	}
