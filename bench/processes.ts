@@ -72,7 +72,7 @@ export const LIMITS_RAISED: Readonly<Record<string, string>> = {
 
 /** The server as `npm start` starts it, with limits raised and rate limits off, everything else as it comes. */
 export function startPumadb(dataDir: string, env: Readonly<Record<string, string>> = {}): Promise<Measured> {
-	return startProcess(['--max-semi-space-size=16', 'bin/pumadb.js', 'serve'], {
+	return startProcess(['--max-semi-space-size=8', 'bin/pumadb.js', 'serve'], {
 		...LIMITS_RAISED,
 		PUMADB_PORT: '0',
 		PUMADB_DATA_DIR: dataDir,

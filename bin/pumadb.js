@@ -1,5 +1,5 @@
-#!/usr/bin/env -S node --max-semi-space-size=16
-// The flag: less room for short-lived objects than by default. Measured: 40 MB less memory, at the price of 3 % of speed.
+#!/usr/bin/env -S node --max-semi-space-size=8
+// The flag: less room for short-lived objects than by default. Measured: 60 MB less memory, at the price of a twentieth of the speed of cached reads.
 // Plain JavaScript, so that a Node that is too old can still say so.
 const major = Number(process.versions.node.split('.')[0]);
 if (major < 24) {
