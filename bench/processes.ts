@@ -11,6 +11,12 @@ import type { LoadOrder, LoadResult } from './load.ts';
 const CLOCK_TICKS = 100;
 const ROOT = join(import.meta.dirname, '..');
 
+/** What still runs ends with the benchmark, however that ends. */
+const running = new Set<ChildProcess>();
+process.once('exit', () => {
+	for (const child of running) child.kill('SIGKILL');
+});
+
 export interface Measured {
 	readonly port: number;
 	readonly url: string;
@@ -35,7 +41,8 @@ export async function startProcess(
 		env: { ...process.env, ...env },
 		stdio: ['ignore', 'pipe', 'ignore'],
 	});
-	process.once('exit', () => child.kill('SIGKILL'));
+	running.add(child);
+	child.once('exit', () => running.delete(child));
 	const [line] = (await once(createInterface({ input: child.stdout! }), 'line')) as [string];
 	const startMs = performance.now() - begin;
 	const url = /http:\S+/.exec(line)![0];
