@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type ByteSocket, openSocket } from './support/byte-socket.ts';
 import { type Client, clientWith, codeOf, send, signIn } from './support/client.ts';
 import { Load, UNLIMITED } from './support/load.ts';
-import { NO_RATE_LIMITS, runPumadb, startServer, type TestServer, temporaryDir } from './support/server.ts';
+import { NO_RATE_LIMITS, ROOT, runPumadb, startServer, type TestServer, temporaryDir } from './support/server.ts';
 
 /** How a server stops: what it was asked before is finished, what comes after is told to come back. */
 
@@ -34,6 +38,37 @@ async function beginAdd(server: TestServer, client: Client, body: string): Promi
 	await socket.until(/^HTTP\/1\.1 100 Continue\r\n/);
 	return socket;
 }
+
+test('[9.4] npm start: a signal to npm reaches the server, which stops and lets go of its data', async () => {
+	const dataDir = temporaryDir();
+	const npm = spawn('npm', ['start'], {
+		cwd: ROOT,
+		env: { ...process.env, PUMADB_PORT: '0', PUMADB_DATA_DIR: dataDir },
+		stdio: ['ignore', 'pipe', 'ignore'],
+		detached: true,
+	});
+	const exited = once(npm, 'exit');
+	try {
+		await new Promise<void>((resolve) => {
+			let out = '';
+			npm.stdout!.setEncoding('utf8').on('data', (text: string) => {
+				out += text;
+				if (/http:\/\//.test(out)) resolve();
+			});
+		});
+		npm.kill('SIGTERM');
+		assert.equal((await exited)[0], 0);
+		assert.equal((await runPumadb(['check', '--data-dir', dataDir])).code, 0);
+		assert.equal(existsSync(join(dataDir, 'admin.sock')), false);
+	} finally {
+		// The whole group, should a server have been left behind.
+		try {
+			process.kill(-npm.pid!, 'SIGKILL');
+		} catch {
+			// Nothing was left.
+		}
+	}
+});
 
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
 	test(`[1.2] [9.4] ${signal}: calls in flight finish, new ones get 503 with Retry-After, the exit code is 0`, async () => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { test } from 'node:test';
 import { codeOf, signIn } from './support/client.ts';
-import { NO_RATE_LIMITS, startServer } from './support/server.ts';
+import { NO_RATE_LIMITS, runPumadb, startServer } from './support/server.ts';
 
 test('[6.7] a key that is revoked while a body is on its way is refused', async () => {
 	const server = await startServer();
@@ -43,6 +43,37 @@ test('[4.6] [1.1] a batch whose answer would be too large is refused as a whole'
 		assert.equal(codeOf(answer), 'answer_too_large');
 		assert.equal(answer.body.error.details.index, 5);
 		assert.equal((await ada.get('/v1/big/count', { filter: { seen: true } })).body.count, 0);
+	} finally {
+		await server.stop();
+	}
+});
+
+test('[4.6] [8.1] a single write whose answer would be too large leaves nothing behind', async () => {
+	const server = await startServer({
+		...NO_RATE_LIMITS,
+		PUMADB_MAX_ROW_BYTES: '100000000',
+		PUMADB_MAX_ACCOUNT_BYTES: '0',
+	});
+	try {
+		const ada = await signIn(server);
+		const answer = await ada.post('/v1/big', { text: 'x'.repeat(68_000_000) });
+		assert.equal(answer.status, 413);
+		assert.equal(codeOf(answer), 'answer_too_large');
+		assert.equal((await ada.get('/v1/big/count')).body.count, 0);
+	} finally {
+		await server.stop();
+	}
+	const checked = await runPumadb(['check', '--data-dir', server.dataDir]);
+	assert.equal(checked.code, 0, checked.out + checked.err);
+});
+
+test('[1.3] an unknown action of a batch is told which there are', async () => {
+	const server = await startServer();
+	try {
+		const ada = await signIn(server);
+		const answer = await ada.post('/v1/notes/batch', { operations: [{ action: 'insert', row: {} }] });
+		assert.equal(answer.status, 400);
+		assert.match(answer.body.error.message, /must be one of add, upsert, update_row, update_where, delete\./);
 	} finally {
 		await server.stop();
 	}

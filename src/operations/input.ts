@@ -63,10 +63,15 @@ export function invalidRequest(
 	const at = (fault?.instancePath ?? '').slice(1).replaceAll('/', '.');
 	const field = fault?.keyword === 'required' ? joined(at, String(fault.params.missingProperty)) : at;
 	const wrong =
-		fault?.keyword === 'required'
-			? `The member "${field}" is missing`
-			: `The member "${field}" ${fault?.message ?? 'is wrong'}`;
+		fault?.keyword === 'required' ? `The member "${field}" is missing` : `The member "${field}" ${problemOf(fault)}`;
 	return new Refusal('invalid_request', `${wrong}. Send for example ${example}.`, { field, ...details });
+}
+
+/** What is wrong, in words that say what would be right. */
+function problemOf(fault: Fault | undefined): string {
+	if (fault?.keyword === 'enum') return `must be one of ${(fault.params.allowedValues as string[]).join(', ')}`;
+	if (fault?.keyword === 'minItems') return 'must not be an empty array';
+	return fault?.message ?? 'is wrong';
 }
 
 function joined(path: string, name: string): string {

@@ -5,6 +5,7 @@ import {
 	type ArchivedRow,
 	archiveOverflow,
 	type Change,
+	type Decision,
 	decide,
 	type KeptAnswer,
 	type Loaded,
@@ -79,8 +80,8 @@ export class RowWrites {
 	/** Runs one call. Never leaves anything of a refused call behind. */
 	run(call: RowsCall, now: number): RowsOutcome {
 		const { operations } = call;
-		// A single operation is refused before it changes anything, but for an answer that is too large.
-		const several = operations.length > 1 || operations[0]?.action === 'update_where';
+		// An operation is refused before it changes anything, so only those before it have to be taken back.
+		const several = operations.length > 1;
 		if (several) this.#db.exec('SAVEPOINT call');
 		let index = 0;
 		try {
@@ -90,11 +91,13 @@ export class RowWrites {
 			let replayed = false;
 			let characters = 0;
 			for (; index < operations.length; index++) {
-				const result = this.#runOne(call, operations[index]!, state, now);
-				results.push(result.text);
-				characters += result.text.length;
+				const decision = this.#decide(call, operations[index]!, state, now);
+				characters += decision.result.length;
 				requireAnswerFits(characters);
-				replayed = result.replayed;
+				for (const change of decision.changes) this.#apply(call, change, state, now);
+				this.#shrinkArchive(call.accountId, state, now);
+				results.push(decision.result);
+				replayed = decision.replayed;
 			}
 			this.#saveAccount(before, state);
 			if (several) this.#db.exec('RELEASE call');
@@ -143,12 +146,8 @@ export class RowWrites {
 		this.#sql.saveUsage.run(usage.tables, usage.bytes, usage.versionBytes, usage.keptBytes, accountNo);
 	}
 
-	#runOne(call: RowsCall, operation: RowOperation, state: State, now: number): { text: string; replayed: boolean } {
-		const loaded = this.#load(call, operation, state, now);
-		const decision = decide(operation, loaded, this.#limits, this.#moment(now));
-		for (const change of decision.changes) this.#apply(call, change, state, now);
-		this.#shrinkArchive(call.accountId, state, now);
-		return { text: decision.result, replayed: decision.replayed };
+	#decide(call: RowsCall, operation: RowOperation, state: State, now: number): Decision {
+		return decide(operation, this.#load(call, operation, state, now), this.#limits, this.#moment(now));
 	}
 
 	#load(call: RowsCall, operation: RowOperation, { usage, table }: State, now: number): Loaded {
