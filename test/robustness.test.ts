@@ -79,6 +79,24 @@ test('[1.3] an unknown action of a batch is told which there are', async () => {
 	}
 });
 
+test('[1.3] slips are told what to send: a filter that is no JSON, a delete without a body, a body that is no object', async () => {
+	const server = await startServer();
+	try {
+		const ada = await signIn(server);
+		const unreadable = await ada.call('GET', '/v1/notes?filter=status%3Dopen');
+		assert.equal(codeOf(unreadable), 'invalid_json');
+		assert.match(unreadable.body.error.message, /for example \{"status":"open"\}/);
+		const bare = await ada.call('DELETE', '/v1/notes');
+		assert.equal(codeOf(bare), 'invalid_content_type');
+		assert.match(bare.body.error.message, /filter in the body, for example \{"filter":/);
+		const list = await ada.post('/v1/notes', []);
+		assert.equal(codeOf(list), 'invalid_request');
+		assert.equal(list.body.error.details.expected, 'object');
+	} finally {
+		await server.stop();
+	}
+});
+
 test('[1.5] JSON is known by its media type, whatever its parameters, but only in UTF-8', async () => {
 	const server = await startServer();
 	try {

@@ -62,8 +62,8 @@ export class JsonDocument {
 		return JsonDocument.fromText(bytes.toString('utf8'), 'body');
 	}
 
-	/** Reads `text`. `what` names it in the refusal. */
-	static fromText(text: string, what: string): JsonDocument {
+	/** Reads `text`. `what` names it in the refusal, and `example` is what could be sent instead. */
+	static fromText(text: string, what: string, example = '{"title":"Buy milk"}'): JsonDocument {
 		let value: Json;
 		try {
 			value = parseJson(text) as Json;
@@ -73,7 +73,7 @@ export class JsonDocument {
 			const empty = text === '' ? ` The ${what} is empty.` : '';
 			throw new Refusal(
 				'invalid_json',
-				`The ${what} is not valid JSON${where}.${empty} Send one JSON object, for example {"title":"Buy milk"}.`,
+				`The ${what} is not valid JSON${where}.${empty} Send one JSON object, for example ${example}.`,
 				position === undefined ? undefined : { position: Number(position) },
 			);
 		}

@@ -61,6 +61,6 @@ function unknownParameter(name: string, value: string, operation: Operation): Re
 /** The `filter` parameter as a part that an operation can read. */
 export function filterPart(text: string | undefined): Part | undefined {
 	if (text === undefined) return undefined;
-	const document = JsonDocument.fromText(text, 'filter parameter');
+	const document = JsonDocument.fromText(text, 'filter parameter', '{"status":"open"}');
 	return { document, value: document.value, path: [] };
 }

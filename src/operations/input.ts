@@ -58,6 +58,7 @@ export function invalidRequest(
 	if (!isObject(body)) {
 		return new Refusal('invalid_request', `The body must be a JSON object. Send for example ${example}.`, {
 			...details,
+			expected: 'object',
 		});
 	}
 	const at = (fault?.instancePath ?? '').slice(1).replaceAll('/', '.');
