@@ -1,7 +1,8 @@
 import { isUtf8 } from 'node:buffer';
 import { Refusal } from '../errors.ts';
 import { MAX_MEMBER_NAME_BYTES, MAX_NESTING } from '../limits.ts';
-import { parseJson, parseWithNumbers } from './json-text.ts';
+import { parseJson } from './json-text.ts';
+import { LostNumbers } from './lost-numbers.ts';
 
 export type Scalar = string | number | boolean | null;
 export type Json = Scalar | Json[] | JsonObject;
@@ -47,8 +48,8 @@ function quoted(name: string): string {
 export class JsonDocument {
 	readonly value: Json;
 	readonly #text: string;
-	/** The document once more, with marks in place of numbers that a double does not hold; made when one is suspected. */
-	#marked: unknown;
+	/** Found when one is suspected. */
+	#lost: LostNumbers | undefined;
 	#mayUnderflow: boolean | undefined;
 
 	private constructor(value: Json, text: string) {
@@ -125,7 +126,8 @@ export class JsonDocument {
 			this.#mayUnderflow ??= UNDERFLOW_MARKS.test(this.#text);
 			if (!this.#mayUnderflow) return;
 		}
-		const token = this.#inexactAt(path);
+		this.#lost ??= new LostNumbers(this.#text, MAX_NESTING + ENVELOPE_LEVELS);
+		const token = this.#lost.tokenAt(path);
 		if (token === undefined) return;
 		const sent = token.length > 40 ? `${token.slice(0, 40)}…` : token;
 		throw new Refusal(
@@ -133,14 +135,6 @@ export class JsonDocument {
 			`The number ${sent} at ${pathText(path)} cannot be kept exactly as a double. Send it as a string, for example "${sent}".`,
 			{ path: pathText(path) },
 		);
-	}
-
-	/** How the number at `path` was spelled, where a double does not hold it. */
-	#inexactAt(path: Path): string | undefined {
-		this.#marked ??= markInexact(this.#text);
-		let node: unknown = this.#marked;
-		for (const step of path) node = (node as Record<string | number, unknown>)[step];
-		return node instanceof Inexact ? node.token : undefined;
 	}
 }
 
@@ -174,44 +168,11 @@ export function checkMemberName(name: string, path: Path): void {
 	if (!name.isWellFormed() || name.includes('\0')) checkString(name, path);
 }
 
-/** Is the value of this number token lost when it becomes a double? Decimals may round; integers and magnitudes may not. */
-function isInexact(token: string): boolean {
-	const value = Number(token);
-	if (!Number.isFinite(value)) return true;
-	if (/^-?\d+$/.test(token)) return BigInt(token) !== BigInt(value);
-	return value === 0 && /[1-9]/.test(token.split(/e/i)[0]!);
-}
-
-/** Stands where a number was that a double does not hold. */
-class Inexact {
-	readonly token: string;
-
-	constructor(token: string) {
-		this.token = token;
-	}
-}
-
 /** Texts without these have no number that underflows to 0. */
 const UNDERFLOW_MARKS = /0{300}|e-/i;
 
-/**
- * Reads a valid JSON text again, seeing how each number was spelled.
- * @throws Refusal nesting_too_deep where reading recurses too deep, far beyond what a row may have.
- */
-function markInexact(text: string): unknown {
-	try {
-		return parseWithNumbers(text, (token) => (isInexact(token) ? new Inexact(token) : Number(token)));
-	} catch (error) {
-		if (!(error instanceof RangeError)) throw error;
-		throw new Refusal(
-			'nesting_too_deep',
-			`The body is nested thousands of levels deep. Send a flatter one: a row may have ${MAX_NESTING} levels.`,
-			{
-				limit: MAX_NESTING,
-			},
-		);
-	}
-}
+/** A row stands inside at most so many arrays and objects of a body; the batch's has most: body, operations, operation. */
+const ENVELOPE_LEVELS = 3;
 
 /** One text for all spellings of one JSON value: members in order of name, at every level. For comparing, not for storing. */
 export function canonicalText(value: Json): string {
