@@ -79,6 +79,17 @@ export function filterKey(filter: Filter): Uint8Array {
 	return equalityKey(filter.values);
 }
 
+/** The filter's key in an index on these members: undefined where it does not filter on all of them. */
+export function partialKey(filter: Filter, members: readonly string[]): Uint8Array | undefined {
+	const values: Scalar[] = [];
+	for (const name of members) {
+		const at = filter.members.indexOf(name);
+		if (at === -1) return undefined;
+		values.push(filter.values[at]!);
+	}
+	return equalityKey(values);
+}
+
 /** The id that a filter asks for: undefined where it does not filter on `id`, null where no row can have what it asks. */
 export function filterId(filter: Filter): string | null | undefined {
 	const at = filter.members.indexOf('id');

@@ -1,4 +1,4 @@
-import { type Filter, filterId, filterKey, matches } from '../../domain/filter.ts';
+import { type Filter, filterId, filterKey, matches, partialKey } from '../../domain/filter.ts';
 import { isRowId } from '../../domain/id.ts';
 import type { JsonObject } from '../../domain/json.ts';
 import { parseJson } from '../../domain/json-text.ts';
@@ -33,11 +33,12 @@ interface FoundRow {
 }
 
 /**
- * Finds the rows that a filter matches, at the cost of those rows: by id, or in an index on the filter's members. Only small
- * tables, and tables whose index is not built yet, are read through.
+ * Finds the rows that a filter matches, at the cost of those rows: by id, or in an index on the filter's members. Where that
+ * index is not there, the rows are looked through that an index on some of the members gives, and without one the table.
  */
 export class Finder {
 	readonly #index: Statement;
+	readonly #indexes: Statement;
 	readonly #byId: Statement;
 	readonly #byKey: Statement;
 	readonly #keyCount: Statement;
@@ -53,6 +54,7 @@ export class Finder {
 		this.#index = db.prepare(
 			"SELECT index_no FROM member_indexes WHERE table_no = ? AND members = ? AND state = 'ready'",
 		);
+		this.#indexes = db.prepare("SELECT index_no, members FROM member_indexes WHERE table_no = ? AND state = 'ready'");
 		this.#byId = db.prepare('SELECT place, version, text FROM rows WHERE table_no = ? AND id = ?');
 		this.#byKey = db.prepare(
 			'SELECT r.place, r.version, r.text FROM index_entries e JOIN rows r ON r.place = e.place WHERE e.index_no = ? AND e.key = ? ORDER BY e.place LIMIT ?',
@@ -77,7 +79,7 @@ export class Finder {
 			return { rows, matched: rows.length };
 		}
 		const index = this.#indexFor(tableNo, tableRows, filter);
-		if (index === undefined) return this.#readThrough(tableNo, filter, limit);
+		if (index === undefined) return lookThrough(this.#candidates(tableNo, tableRows, filter), filter, limit);
 		const key = filterKey(filter);
 		const rows = this.#byKey.all(index, key, sqlLimit(limit)) as unknown as StoredRow[];
 		const matched = rows.length < limit ? rows.length : (this.#keyCount.get(index, key)!.n as number);
@@ -104,13 +106,36 @@ export class Finder {
 		return this.find(tableNo, tableRows, filter, 0).matched;
 	}
 
+	/** The index on exactly the filter's members. */
 	#indexFor(tableNo: number, tableRows: number, filter: Filter): number | undefined {
 		if (tableRows < INDEX_FROM_ROWS) return undefined;
-		const members = JSON.stringify(filter.members);
-		const indexNo = this.#index.get(tableNo, members)?.index_no as number | undefined;
-		if (indexNo === undefined) this.#hints.wanted(tableNo, members);
-		else this.#noteUse(indexNo);
+		const indexNo = this.#index.get(tableNo, JSON.stringify(filter.members))?.index_no as number | undefined;
+		if (indexNo !== undefined) this.#noteUse(indexNo);
 		return indexNo;
+	}
+
+	/** Rows among which all matches are, in order of creation. Asks for an index where they are many. */
+	#candidates(tableNo: number, tableRows: number, filter: Filter): Iterable<FoundRow> {
+		if (tableRows < INDEX_FROM_ROWS) return this.#every(tableNo);
+		let fewest = tableRows;
+		let narrowest: { indexNo: number; key: Uint8Array } | undefined;
+		for (const row of this.#indexes.all(tableNo)) {
+			const indexNo = row.index_no as number;
+			const key = partialKey(filter, JSON.parse(row.members as string) as string[]);
+			if (key === undefined) continue;
+			const rows = this.#keyCount.get(indexNo, key)!.n as number;
+			if (rows >= fewest) continue;
+			fewest = rows;
+			narrowest = { indexNo, key };
+		}
+		if (fewest >= INDEX_FROM_ROWS) this.#hints.wanted(tableNo, JSON.stringify(filter.members));
+		if (narrowest === undefined) return this.#every(tableNo);
+		this.#noteUse(narrowest.indexNo);
+		return this.#byKey.iterate(narrowest.indexNo, narrowest.key, NO_LIMIT) as Iterable<unknown> as Iterable<FoundRow>;
+	}
+
+	#every(tableNo: number): Iterable<FoundRow> {
+		return this.#all.iterate(tableNo) as Iterable<unknown> as Iterable<FoundRow>;
 	}
 
 	#noteUse(indexNo: number): void {
@@ -120,21 +145,23 @@ export class Finder {
 		this.#noted.set(indexNo, now);
 		this.#hints.used(indexNo);
 	}
+}
 
-	#readThrough(tableNo: number, filter: Filter, limit: number): Found {
-		const rows: StoredRow[] = [];
-		let matched = 0;
-		for (const row of this.#all.iterate(tableNo) as Iterable<unknown> as Iterable<FoundRow>) {
-			if (!matches(filter, parseJson(row.text) as JsonObject)) continue;
-			if (matched++ < limit) rows.push(row);
-		}
-		return { rows, matched };
+function lookThrough(candidates: Iterable<FoundRow>, filter: Filter, limit: number): Found {
+	const rows: StoredRow[] = [];
+	let matched = 0;
+	for (const row of candidates) {
+		if (!matches(filter, parseJson(row.text) as JsonObject)) continue;
+		if (matched++ < limit) rows.push(row);
 	}
+	return { rows, matched };
 }
 
 /** SQLite takes a negative LIMIT for none. */
+const NO_LIMIT = -1;
+
 export function sqlLimit(limit: number): number {
-	return limit === Number.POSITIVE_INFINITY ? -1 : limit;
+	return limit === Number.POSITIVE_INFINITY ? NO_LIMIT : limit;
 }
 
 function textOf(row: Record<string, unknown> | undefined): string {
