@@ -27,6 +27,8 @@ function assertParserRefusal(answer: RawAnswer, status: number, code: string, na
 	assert.match(answer.body.error.message, /^[A-Z].{15,}\.$/s, name);
 	assert.match(answer.headers.get('content-type')!, /^application\/json\b/, name);
 	assert.equal(answer.headers.get('connection')?.toLowerCase(), 'close', name);
+	assert.match(answer.headers.get('x-request-id')!, /^[0-9a-f]+-[0-9a-z]+$/, name);
+	assert.equal(answer.headers.get('cache-control'), 'no-store', name);
 }
 
 const MALFORMED: Readonly<Record<string, string>> = {

@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import { errorBody, type RefusalData } from '../errors.ts';
 import type { Answer } from '../operations/context.ts';
 import { type RateState, statusOf } from '../operations/run.ts';
+import type { Pieces } from '../store/seam.ts';
 import type { Exchange } from './exchange.ts';
 
 export const JSON_TYPE = 'application/json; charset=utf-8';
@@ -74,14 +75,22 @@ export class Answers {
 		}
 	}
 
-	#pieces(exchange: Exchange, status: number, headers: string[], body: AsyncIterable<string>): void {
+	#pieces(exchange: Exchange, status: number, headers: string[], body: Pieces<string>): void {
 		const { request, response } = exchange;
+		if (response.closed) {
+			// The client went away while the answer was made.
+			body.close();
+			this.#onCut(exchange, 'the client went away');
+			this.#onAnswered(exchange, status);
+			return;
+		}
 		let cause: unknown = 'the client went away or took too long';
 		addCommonHeaders(headers, exchange);
 		response.writeHead(status, headers);
 		const timer = setTimeout(() => response.destroy(), MAX_PIECES_MS);
 		response.once('close', () => {
 			clearTimeout(timer);
+			body.close();
 			if (!response.writableFinished) this.#onCut(exchange, cause);
 			this.#onAnswered(exchange, status);
 		});

@@ -25,30 +25,54 @@ const FAULTS: Readonly<Record<string, Fault>> = {
 	],
 };
 const MALFORMED: Fault = [400, 'bad_request', 'The HTTP request is malformed. Send it as HTTP/1.1.'];
+const TUNNEL: Fault = [
+	405,
+	'method_not_allowed',
+	'This server is no proxy. Send GET, POST or DELETE to one of its paths.',
+];
 
-/** For node:http's event `clientError`. */
-export function answerParserFault(error: NodeJS.ErrnoException, socket: Duplex): void {
-	// The parser goes on complaining of what a refused sender still sends.
-	if (refused.has(socket)) return;
-	if (error.code === 'ECONNRESET' || !socket.writable) socket.destroy();
-	else answerAndClose(socket, FAULTS[error.code ?? ''] ?? MALFORMED);
+/** Told of each such answer. */
+export type OnRefused = (id: string, status: number) => void;
+
+/** Answers for node:http's events `clientError` and `connect`. */
+export class ParserFaults {
+	readonly #nextId: () => string;
+	readonly #onRefused: OnRefused;
+
+	/** @param nextId makes the request id of an answer. */
+	constructor(nextId: () => string, onRefused: OnRefused) {
+		this.#nextId = nextId;
+		this.#onRefused = onRefused;
+	}
+
+	clientError(error: NodeJS.ErrnoException, socket: Duplex): void {
+		// The parser goes on complaining of what a refused sender still sends.
+		if (refused.has(socket)) return;
+		if (error.code === 'ECONNRESET' || !socket.writable) socket.destroy();
+		else this.#refuse(socket, FAULTS[error.code ?? ''] ?? MALFORMED);
+	}
+
+	/** There is no proxy here. */
+	connect(_request: IncomingMessage, socket: Duplex): void {
+		this.#refuse(socket, TUNNEL);
+	}
+
+	#refuse(socket: Duplex, fault: Fault): void {
+		const id = this.#nextId();
+		answerAndClose(socket, fault, id);
+		this.#onRefused(id, fault[0]);
+	}
 }
 
-/** For node:http's event `connect`: there is no proxy here. */
-export function refuseTunnel(_request: IncomingMessage, socket: Duplex): void {
-	answerAndClose(socket, [
-		405,
-		'method_not_allowed',
-		'This server is no proxy. Send GET, POST or DELETE to one of its paths.',
-	]);
-}
-
-function answerAndClose(socket: Duplex, [status, code, message]: Fault): void {
+function answerAndClose(socket: Duplex, [status, code, message]: Fault, id: string): void {
 	const body = errorBody({ code, message });
 	const head = [
 		`HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
 		...(status === 405 ? ['Allow: GET, HEAD, POST, DELETE, OPTIONS'] : []),
 		'Connection: close',
+		`X-Request-Id: ${id}`,
+		'X-Content-Type-Options: nosniff',
+		'Cache-Control: no-store',
 		'Content-Type: application/json; charset=utf-8',
 		`Content-Length: ${Buffer.byteLength(body)}`,
 	];

@@ -12,7 +12,7 @@ import { Gate } from '../operations/run.ts';
 import { Answers } from './answers.ts';
 import type { Exchange } from './exchange.ts';
 import type { Metrics } from './metrics.ts';
-import { answerParserFault, refuseTunnel } from './parser-faults.ts';
+import { ParserFaults } from './parser-faults.ts';
 import { addRestRoutes } from './rest.ts';
 import { Router } from './router.ts';
 import { addServiceRoutes } from './service-routes.ts';
@@ -44,6 +44,8 @@ const SOCKET_TIMEOUT_MS = 120_000;
 const DRAIN_MS = 6_000;
 const CUT_MS = 1_500;
 
+/** In the log, where there is no route or no method. */
+const NONE = '(none)';
 const NOBODY = { accountId: undefined, keyId: undefined };
 
 /** The path of a request target, in origin form or absolute form (RFC 9112 section 3.2). */
@@ -70,14 +72,18 @@ export function createServer({ context, log, metrics, trustProxy }: ServerOption
 	addServiceRoutes(router, context, answers, metrics);
 	addSignInPage(router, gate, answers, trustProxy);
 
+	function nextId(): string {
+		return `${prefix}-${(++requests).toString(36)}`;
+	}
+
 	function handle(request: IncomingMessage, response: ServerResponse): void {
 		inFlight++;
 		const exchange: Exchange = {
-			id: `${prefix}-${(++requests).toString(36)}`,
+			id: nextId(),
 			request,
 			response,
 			began: performance.now(),
-			pattern: '(none)',
+			pattern: NONE,
 			params: {},
 			operation: undefined,
 			caller: undefined,
@@ -143,6 +149,11 @@ export function createServer({ context, log, metrics, trustProxy }: ServerOption
 		log.access({ requestId: id, method, route: pattern, status, milliseconds, account: accountId, key: keyId });
 	}
 
+	const faults = new ParserFaults(nextId, (requestId, status) => {
+		metrics?.observe(NONE, NONE, status, 0);
+		log.access({ requestId, method: NONE, route: NONE, status, milliseconds: 0, account: undefined, key: undefined });
+	});
+
 	const http = createHttpServer(
 		{
 			maxHeaderSize: MAX_HEADER_BYTES,
@@ -157,8 +168,8 @@ export function createServer({ context, log, metrics, trustProxy }: ServerOption
 		handle,
 	);
 	http.setTimeout(SOCKET_TIMEOUT_MS);
-	http.on('clientError', answerParserFault);
-	http.on('connect', refuseTunnel);
+	http.on('clientError', (error, socket) => faults.clientError(error, socket));
+	http.on('connect', (request, socket) => faults.connect(request, socket));
 	// An expectation that is not understood may be ignored (RFC 9110 section 10.1.1); no operation lists 417.
 	http.on('checkExpectation', handle);
 

@@ -5,7 +5,7 @@ import type { Json, JsonDocument, Path } from '../domain/json.ts';
 import { Refusal } from '../errors.ts';
 import type { OPERATIONS } from '../generated/operations.ts';
 import type { WriteLimits } from '../limits.ts';
-import type { Store } from '../store/seam.ts';
+import type { Pieces, Store } from '../store/seam.ts';
 import type { ReadyAnswers } from './ready-answers.ts';
 import type { Windows } from './windows.ts';
 
@@ -66,7 +66,7 @@ export interface Input {
 
 /** What an operation answers: compact JSON text, whole or in pieces. */
 export interface Answer {
-	readonly body: string | AsyncIterable<string>;
+	readonly body: string | Pieces<string>;
 	/** True where the answer is a kept one. */
 	readonly replayed?: boolean;
 }

@@ -2,9 +2,10 @@ import type { ExportPiece } from '../store/seam.ts';
 import { callerOf, type Run } from './context.ts';
 
 /** Streams every live row of the account, from one moment in time. */
-export const exportTables: Run = (context, input) => ({
-	body: document(context.store.read.export(callerOf(input).accountId)),
-});
+export const exportTables: Run = async (context, input) => {
+	const pieces = await context.store.read.export(callerOf(input).accountId);
+	return { body: { [Symbol.asyncIterator]: () => document(pieces), close: () => pieces.close() } };
+};
 
 async function* document(pieces: AsyncIterable<ExportPiece>): AsyncGenerator<string> {
 	yield '{"tables":{';

@@ -67,14 +67,20 @@ export interface Reader {
 	tables(accountId: string, since: string): Awaitable<{ name: string; rows: number }[]>;
 	/**
 	 * Every live row of the account from one moment in time, as pieces of bounded size: a table's name, then its row texts.
-	 * Ends the snapshot when the iteration ends or is given up.
+	 * @throws Refusal overloaded where too many exports are being read, or one of this account is.
 	 */
-	export(accountId: string): AsyncIterable<ExportPiece>;
+	export(accountId: string): Promise<Pieces<ExportPiece>>;
 	/**
 	 * A number that changes whenever an answered write changed the table, and is never seen twice for different contents.
 	 * Undefined where the engine cannot know.
 	 */
 	generation(accountId: string, table: string): number | undefined;
+}
+
+/** Pieces that are read from something open, once. */
+export interface Pieces<T> extends AsyncIterable<T> {
+	/** Lets go of it. Needed where the pieces are not read to their end, or not at all; harmless otherwise. */
+	close(): void;
 }
 
 export type ExportPiece = { readonly table: string } | { readonly rows: readonly string[] };

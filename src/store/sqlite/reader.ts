@@ -2,7 +2,8 @@ import { timingSafeEqual } from 'node:crypto';
 import type { Caller, KeyRecord } from '../../accounts/rules.ts';
 import type { Filter } from '../../domain/filter.ts';
 import { isRowId } from '../../domain/id.ts';
-import type { ExportPiece, VersionText } from '../seam.ts';
+import { Refusal } from '../../errors.ts';
+import type { ExportPiece, Pieces, VersionText } from '../seam.ts';
 import { type Database, openReader, type Statement } from './driver.ts';
 import { Finder, type IndexHints, sqlLimit } from './finder.ts';
 import { idBytes } from './ids.ts';
@@ -10,8 +11,9 @@ import { keysOf } from './keys.ts';
 
 /** An export reads and hands out this many rows at a time. */
 const EXPORT_ROWS = 50;
-/** Snapshots that may be open at once, one an account; further exports wait. */
+/** Snapshots that may be open at once, one an account; further exports wait for so long, then they are refused. */
 const MAX_SNAPSHOTS = 16;
+const MAX_SNAPSHOT_WAIT_MS = 5000;
 
 /** Reads on the thread that answers, on read-only connections. */
 export class SqliteReader {
@@ -106,39 +108,52 @@ export class SqliteReader {
 	}
 
 	/** One read transaction on a connection of its own: the export is of one moment, and memory holds a piece at a time. */
-	async *export(accountId: string): AsyncGenerator<ExportPiece> {
+	async export(accountId: string): Promise<Pieces<ExportPiece>> {
 		await this.#snapshotFree(accountId);
 		const db = openReader(this.#path);
-		try {
-			db.exec('BEGIN');
-			const tables = db
-				.prepare('SELECT table_no, name FROM counted_tables WHERE account_id = ? AND rows > 0 ORDER BY name')
-				.all(accountId);
-			const some = db.prepare('SELECT id, text FROM rows WHERE table_no = ? AND id > ? ORDER BY id LIMIT ?');
-			for (const table of tables) {
-				yield { table: table.name as string };
-				let after: unknown = Buffer.alloc(0);
-				for (;;) {
-					const rows = some.all(table.table_no!, after as Uint8Array, EXPORT_ROWS);
-					if (rows.length > 0) yield { rows: rows.map((row) => row.text as string) };
-					if (rows.length < EXPORT_ROWS) break;
-					after = rows.at(-1)!.id;
-					// Other calls are answered between two pieces.
-					await new Promise(setImmediate);
-				}
-			}
-		} finally {
+		const snapshot = { open: true };
+		const close = (): void => {
+			if (!snapshot.open) return;
+			snapshot.open = false;
 			db.close();
 			this.#snapshots.delete(accountId);
 			const waiting = this.#waiting;
 			this.#waiting = [];
 			for (const look of waiting) look();
+		};
+		try {
+			// A deferred transaction gets its snapshot by its first read.
+			db.exec('BEGIN');
+			const tables = db
+				.prepare('SELECT table_no, name FROM counted_tables WHERE account_id = ? AND rows > 0 ORDER BY name')
+				.all(accountId) as unknown as ExportedTable[];
+			return { [Symbol.asyncIterator]: () => piecesOf(db, tables, snapshot, close), close };
+		} catch (error) {
+			close();
+			throw error;
 		}
 	}
 
 	async #snapshotFree(accountId: string): Promise<void> {
-		while (this.#snapshots.has(accountId) || this.#snapshots.size >= MAX_SNAPSHOTS) {
-			await new Promise<void>((resolve) => this.#waiting.push(resolve));
+		const until = performance.now() + MAX_SNAPSHOT_WAIT_MS;
+		const own = (): boolean => this.#snapshots.has(accountId);
+		while (own() || this.#snapshots.size >= MAX_SNAPSHOTS) {
+			const left = until - performance.now();
+			if (left <= 0) {
+				throw new Refusal(
+					'overloaded',
+					own()
+						? 'Another export of this account is still being read. Read it to its end, or close its connection, and try again.'
+						: `The server is sending ${MAX_SNAPSHOTS} other exports. Try again after the seconds in Retry-After.`,
+				);
+			}
+			await new Promise<void>((resolve) => {
+				const timer = setTimeout(resolve, left);
+				this.#waiting.push(() => {
+					clearTimeout(timer);
+					resolve();
+				});
+			});
 		}
 		this.#snapshots.add(accountId);
 	}
@@ -160,6 +175,36 @@ export class SqliteReader {
 		} finally {
 			this.#commit.run();
 		}
+	}
+}
+
+interface ExportedTable {
+	readonly table_no: number;
+	readonly name: string;
+}
+
+async function* piecesOf(
+	db: Database,
+	tables: readonly ExportedTable[],
+	snapshot: { readonly open: boolean },
+	close: () => void,
+): AsyncGenerator<ExportPiece> {
+	try {
+		const some = db.prepare('SELECT id, text FROM rows WHERE table_no = ? AND id > ? ORDER BY id LIMIT ?');
+		for (const table of tables) {
+			yield { table: table.name };
+			let after: unknown = Buffer.alloc(0);
+			while (snapshot.open) {
+				const rows = some.all(table.table_no, after as Uint8Array, EXPORT_ROWS);
+				if (rows.length > 0) yield { rows: rows.map((row) => row.text as string) };
+				if (rows.length < EXPORT_ROWS) break;
+				after = rows.at(-1)!.id;
+				// Other calls are answered between two pieces.
+				await new Promise(setImmediate);
+			}
+		}
+	} finally {
+		close();
 	}
 }
 
