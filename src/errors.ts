@@ -32,6 +32,9 @@ export const ERROR_CATALOGUE = {
 	invalid_limit: [400, 'The limit is not a whole number in range.'],
 	invalid_key: [400, 'The natural key does not name scalar members of the row.'],
 	invalid_idempotency_key: [400, 'The idempotency key is not 1 to 255 characters.'],
+	invalid_filename: [400, 'The file name is empty, too long or has characters that file names must not have.'],
+	invalid_media_type: [400, 'The media type is not one.'],
+	not_a_text: [400, 'The member that the link is to show is not there, or is not a string.'],
 	// Values that could not be stored unchanged.
 	reserved_field: [400, 'The row or patch carries a member that the service owns.'],
 	number_not_exact: [400, 'A number would not be stored as it was sent.'],
@@ -43,6 +46,7 @@ export const ERROR_CATALOGUE = {
 	version_not_found: [404, 'The version is not kept.'],
 	multiple_matches: [409, 'Several rows match where one may be changed.'],
 	key_not_unique: [400, 'Several rows already have the natural key.'],
+	row_changed: [412, 'The row was changed since it was read.'],
 	idempotency_key_reused: [400, 'The idempotency key was used for other JSON.'],
 	// Limits.
 	table_limit_reached: [400, 'The account has as many tables as it may.'],
@@ -52,10 +56,16 @@ export const ERROR_CATALOGUE = {
 	answer_too_large: [413, 'What the write would answer is larger than an answer may be; nothing was changed.'],
 	archive_full: [400, 'No room is left to keep the answer of a keyed add.'],
 	key_limit_reached: [400, 'The account has as many live API keys as it may.'],
+	link_limit_reached: [429, 'The account has as many live links as it may.'],
+	// Pages.
+	link_not_found: [404, 'The link is unknown, has expired, or the key that made it was revoked.'],
+	link_read_only: [405, 'What the link shows cannot be changed through it.'],
+	precondition_required: [428, 'The request does not say which state of the row it changes.'],
+	cross_origin_request: [403, 'The request comes from a page of another origin.'],
+	session_required: [401, 'There is no session, or it has ended.'],
 	// Outside any operation.
 	not_found: [404, 'There is nothing at this path.'],
 	method_not_allowed: [405, 'The path does not have this method.'],
-	not_available: [400, 'This server does not have the operation yet.'],
 	internal_error: [500, 'A fault of ours; nothing was changed by a call that got this answer, unless it says so.'],
 	mail_unavailable: [503, 'The mail server cannot be reached.'],
 	storage_unavailable: [503, 'The disk is full or failing; nothing was written.'],

@@ -59,6 +59,12 @@ export const KEPT_ANSWER_MS = 24 * 60 * 60 * 1000;
 export const KEPT_ANSWER_PROTECTED_MS = 60 * 60 * 1000;
 /** API keys an account may have that are not revoked. */
 export const MAX_LIVE_KEYS = 100;
+/** Links an account may have that are alive. */
+export const MAX_LIVE_LINKS = 1000;
+/** UTF-8 bytes of what a link shows: names, filter, sort. */
+export const MAX_LINK_BYTES = 16_384;
+/** UTF-8 bytes of a link's file name: what file systems take. */
+export const MAX_FILE_NAME_BYTES = 255;
 /** How long a magic link lives. */
 export const MAGIC_LINK_MS = 15 * 60 * 1000;
 export const DAY_MS = 24 * 60 * 60 * 1000;

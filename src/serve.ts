@@ -6,7 +6,6 @@ import type { Config } from './config.ts';
 import { makeMetrics } from './http/metrics.ts';
 import { createServer, type Server } from './http/server.ts';
 import { makeLog } from './log.ts';
-import type { Context } from './operations/context.ts';
 import { ReadyAnswers } from './operations/ready-answers.ts';
 import { Windows } from './operations/windows.ts';
 import { SqliteStore } from './store/sqlite/store.ts';
@@ -55,11 +54,19 @@ export async function serve({ config, clock, onFatal, maxGroup }: ServeOptions):
 		const signIn = {
 			on: config.signIn,
 			mailer,
-			publicUrl: config.publicUrl ?? '',
 			perHour: config.signInsPerHour,
 			windows: new Windows(HOUR_MS, clock),
 		};
-		const context: Context = { store, limits: config.limits, clock, ready: new ReadyAnswers(READY_CHARACTERS), signIn };
+		const context = {
+			store,
+			limits: config.limits,
+			clock,
+			ready: new ReadyAnswers(READY_CHARACTERS),
+			// Known for certain once the port is.
+			publicUrl: config.publicUrl ?? '',
+			linkTtlSeconds: config.linkTtlSeconds,
+			signIn,
+		};
 		const metrics = config.metrics ? await makeMetrics(() => store.waitingWrites) : undefined;
 		server = createServer({ context, log, metrics, trustProxy: config.trustProxy });
 		server.http.listen({ host: config.host, port: config.port, backlog: BACKLOG });
@@ -69,7 +76,7 @@ export async function serve({ config, clock, onFatal, maxGroup }: ServeOptions):
 				`The server cannot listen on PUMADB_HOST ${config.host} and PUMADB_PORT ${config.port} (${code}): set them to an address of this machine and a free port.`,
 			);
 		});
-		signIn.publicUrl = config.publicUrl ?? originOf(config.host, server.http.address() as AddressInfo);
+		context.publicUrl = config.publicUrl ?? originOf(config.host, server.http.address() as AddressInfo);
 		operators = await listenForOperators(config.dataDir, store);
 		const { http, stop } = server;
 		const url = originOf(config.host, http.address() as AddressInfo);

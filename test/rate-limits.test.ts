@@ -55,7 +55,7 @@ test('[6.8] every answer to an authenticated call carries what is left', async (
 		[400, (client) => client.call('POST', '/v1/notes', { body: '{', headers: { 'content-type': 'application/json' } })],
 		[404, (client) => client.post('/v1/notes/update_row', { id: UNKNOWN_ID, patch: {} })],
 		[413, (client) => client.post('/v1/notes', { t: 'x'.repeat(50) })],
-		[400, (client) => client.post('/v1/_row_links', { table: 'notes', id: UNKNOWN_ID })],
+		[404, (client) => client.post('/v1/_row_links', { table: 'notes', id: UNKNOWN_ID })],
 	];
 	for (const [status, call] of calls) {
 		const answer = await call(await signIn(server));

@@ -53,7 +53,7 @@ test('every schema up to the newest has a fixture, which is one small file', () 
 for (const file of FIXTURES) {
 	const fixture: Fixture = JSON.parse(readFileSync(join(ROOT, file.replace('.sqlite', '.json')), 'utf8'));
 
-	test(`[8.1] [5.2] [6.6] ${file} opens, and answers what it answered when it was written`, async () => {
+	test(`[8.1] [5.2] [6.6] [7.1] ${file} opens, and answers what it answered when it was written`, async () => {
 		const dataDir = dataDirOf(file);
 		assert.equal((await runPumadb(['check', '--data-dir', dataDir])).code, 0);
 		const server = await startClocked(NO_RATE_LIMITS, dataDir);
@@ -74,6 +74,9 @@ for (const file of FIXTURES) {
 				for (const { table, id, versions } of account.versions) {
 					assert.deepEqual((await client.get(`/v1/${table}/versions`, { id })).body.versions, versions);
 				}
+			}
+			for (const { path, text } of fixture.links ?? []) {
+				assert.equal(await (await fetch(server.url + path)).text(), text);
 			}
 			const refused = await clientWith(server, fixture.revokedKey).get('/v1/_tables');
 			assert.equal(`${refused.status} ${codeOf(refused)}`, '401 invalid_api_key');

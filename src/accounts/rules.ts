@@ -56,6 +56,15 @@ export type AccountCommand =
 			readonly key: NewKey;
 	  }
 	| { readonly command: 'revokeKey'; readonly accountId: string; readonly keyId: string }
+	| {
+			readonly command: 'createLink';
+			readonly accountId: string;
+			readonly keyId: string;
+			readonly tokenHash: string;
+			/** {@link targetText} of what it shows. */
+			readonly target: string;
+			readonly expiresAt: number;
+	  }
 	| { readonly command: 'touchKeys'; readonly used: readonly { accountId: string; keyId: string; at: string }[] }
 	/** Ends an account at once: no key of it works any more. Its rows go by `sweep`. */
 	| { readonly command: 'eraseAccount'; readonly accountId: string }

@@ -46,6 +46,44 @@ export function newToken(): string {
 	return randomBytes(TOKEN_BYTES).toString('base64url');
 }
 
+/**
+ * A link's tokens, each 256 bits: who has the viewer's may look and edit. The download token is made from it and does not
+ * lead back, so it can be handed on to whom only the file is meant for. Each begins with the account, as API keys do.
+ */
+export interface LinkTokens {
+	readonly viewer: string;
+	readonly download: string;
+	/** What is stored. */
+	readonly hash: string;
+}
+
+export function newLinkTokens(accountId: string): LinkTokens {
+	const secret = newToken();
+	const download = downloadSecret(secret);
+	return { viewer: `${accountId}.${secret}`, download: `${accountId}.${download}`, hash: secretHash(download) };
+}
+
+/** Takes a presented token apart into account and stored hash; undefined for what cannot be one. */
+export function parseLinkToken(
+	token: string,
+	kind: 'viewer' | 'download',
+): { accountId: string; hash: string } | undefined {
+	const parts = /^([a-z0-9]{1,64})\.([A-Za-z0-9_-]{43})$/.exec(token);
+	if (parts === null) return undefined;
+	const secret = kind === 'viewer' ? downloadSecret(parts[2]!) : parts[2]!;
+	return { accountId: parts[1]!, hash: secretHash(secret) };
+}
+
+/** The download URL of a viewer's page. */
+export function downloadToken(viewer: string): string {
+	const [accountId, secret] = viewer.split('.') as [string, string];
+	return `${accountId}.${downloadSecret(secret)}`;
+}
+
+function downloadSecret(viewerSecret: string): string {
+	return hash('sha256', `download ${viewerSecret}`, 'base64url');
+}
+
 /** The id of a key: not secret. */
 export function newKeyId(): string {
 	return `key_${randomText(ACCOUNT_ID_BYTES)}`;

@@ -3,7 +3,18 @@ import { KEPT_ANSWER_PROTECTED_MS, MAX_RESULT_CHARACTERS, type WriteLimits } fro
 import type { Filter } from './filter.ts';
 import type { JsonObject } from './json.ts';
 import { parseJson } from './json-text.ts';
-import { assemble, identityOf, mergePatch, ownTextOf, type RowText, rowBytes, stamp, stampAfter } from './row.ts';
+import {
+	assemble,
+	identityOf,
+	mergePatch,
+	ownTextOf,
+	type RowTag,
+	type RowText,
+	rowBytes,
+	rowTag,
+	stamp,
+	stampAfter,
+} from './row.ts';
 
 /**
  * Every rule of changing rows, as pure functions over data. A write is told in four steps that an engine repeats for each
@@ -19,7 +30,14 @@ import { assemble, identityOf, mergePatch, ownTextOf, type RowText, rowBytes, st
 export type RowOperation =
 	| { readonly action: 'add'; readonly own: string; readonly idempotency?: Idempotency | undefined }
 	| { readonly action: 'upsert'; readonly match: Filter; readonly own: string }
-	| { readonly action: 'update_row'; readonly id: string; readonly patch: string }
+	| {
+			readonly action: 'update_row';
+			readonly id: string;
+			readonly patch: string;
+			readonly ifUnchanged?: RowTag | undefined;
+	  }
+	/** Replaces all own members, for an editor that saw the whole row. */
+	| { readonly action: 'replace_row'; readonly id: string; readonly own: string; readonly ifUnchanged: RowTag }
 	| {
 			readonly action: 'update_where';
 			readonly filter: Filter;
@@ -141,6 +159,7 @@ export function needs(operation: RowOperation): Needs {
 		case 'upsert':
 			return { match: operation.match, matchLimit: 1 };
 		case 'update_row':
+		case 'replace_row':
 			return { id: operation.id };
 		case 'update_where':
 			return operation.allowMultiple ? { match: operation.filter } : { match: operation.filter, matchLimit: 1 };
@@ -170,6 +189,8 @@ export function decide(operation: RowOperation, loaded: Loaded, limits: WriteLim
 			return decideUpsert(operation, loaded, limits, moment);
 		case 'update_row':
 			return decideUpdateRow(operation, loaded, limits, moment);
+		case 'replace_row':
+			return decideReplaceRow(operation, loaded, limits, moment);
 		case 'update_where':
 			return decideUpdateWhere(operation, loaded, limits, moment);
 		case 'delete':
@@ -235,9 +256,29 @@ function decideUpsert(operation: Of<'upsert'>, loaded: Loaded, limits: WriteLimi
 function decideUpdateRow(operation: Of<'update_row'>, loaded: Loaded, limits: WriteLimits, moment: Moment): Decision {
 	const row = loaded.rows[0];
 	if (row === undefined) throw rowNotFound(operation.id);
+	if (operation.ifUnchanged !== undefined) requireUnchanged(row, operation.ifUnchanged);
 	const update = patchedRow(row, parseJson(operation.patch) as JsonObject, moment);
 	requireRoomForRows([update], loaded.usage, limits);
 	return { changes: [update], result: `{"row":${update.text}}`, replayed: false };
+}
+
+function decideReplaceRow(operation: Of<'replace_row'>, loaded: Loaded, limits: WriteLimits, moment: Moment): Decision {
+	const row = loaded.rows[0];
+	if (row === undefined) throw rowNotFound(operation.id);
+	requireUnchanged(row, operation.ifUnchanged);
+	const update = changedRow(row, operation.own, moment);
+	requireRoomForRows([update], loaded.usage, limits);
+	return { changes: [update], result: `{"row":${update.text}}`, replayed: false };
+}
+
+/** @throws Refusal row_changed unless the row is still the one that the tag was made of (RFC 9110 section 13.1.1). */
+function requireUnchanged(row: StoredRow, tag: RowTag): void {
+	if (rowTag(row.text) === tag) return;
+	throw new Refusal(
+		'row_changed',
+		'The row was changed meanwhile, so nothing was saved. Read it again, bring both states together, and save that.',
+		{ updated_at: identityOf(row.text).updatedAt },
+	);
 }
 
 /** The refusal for an id that names no live row. */

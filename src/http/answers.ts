@@ -45,10 +45,21 @@ export class Answers {
 		this.#onAnswered(exchange, status);
 	}
 
-	/** Sends what an operation answers. */
-	answer(exchange: Exchange, status: number, answer: Answer): void {
-		const headers = ['Content-Type', JSON_TYPE];
+	/** Sends a file of ours, which may be kept as `cacheControl` says. */
+	bytes(exchange: Exchange, status: number, headers: string[], bytes: Buffer, cacheControl: string): void {
+		const { request, response } = exchange;
+		headers.push('X-Request-Id', exchange.id, 'X-Content-Type-Options', 'nosniff', 'Cache-Control', cacheControl);
+		headers.push('Content-Length', String(bytes.length));
+		response.writeHead(status, headers);
+		response.end(request.method === 'HEAD' ? undefined : bytes);
+		this.#onAnswered(exchange, status);
+	}
+
+	/** Sends what an operation answers. @param more further headers, names and values in turn. */
+	answer(exchange: Exchange, status: number, answer: Answer, more: readonly string[] = []): void {
+		const headers = ['Content-Type', JSON_TYPE, ...more];
 		if (answer.replayed) headers.push('Idempotency-Replayed', 'true');
+		if (answer.tag !== undefined) headers.push('ETag', `"${answer.tag}"`);
 		if (typeof answer.body === 'string') this.text(exchange, status, headers, answer.body);
 		else this.#pieces(exchange, status, headers, answer.body);
 	}
@@ -67,7 +78,7 @@ export class Answers {
 		if (code === 'method_not_allowed') headers.push('Allow', String(details?.allow));
 		if (code === 'shutting_down') headers.push('Retry-After', SHUTDOWN_RETRY_SECONDS);
 		else if (status === 503) headers.push('Retry-After', OVERLOAD_RETRY_SECONDS);
-		else if (code === 'rate_limited') headers.push('Retry-After', String(details?.retry_after));
+		else if (status === 429) headers.push('Retry-After', String(details?.retry_after));
 		if (code === 'body_too_large') this.#lingering(exchange, status, headers, errorBody(refusal));
 		else {
 			if (code === 'shutting_down') headers.push('Connection', 'close');

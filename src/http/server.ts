@@ -11,7 +11,9 @@ import type { Context } from '../operations/context.ts';
 import { Gate } from '../operations/run.ts';
 import { Answers } from './answers.ts';
 import type { Exchange } from './exchange.ts';
+import { addLinkPages } from './link-pages.ts';
 import type { Metrics } from './metrics.ts';
+import { Pages } from './pages.ts';
 import { ParserFaults } from './parser-faults.ts';
 import { addRestRoutes } from './rest.ts';
 import { Router } from './router.ts';
@@ -71,6 +73,9 @@ export function createServer({ context, log, metrics, trustProxy }: ServerOption
 	addRestRoutes(router, gate, answers, trustProxy);
 	addServiceRoutes(router, context, answers, metrics);
 	addSignInPage(router, gate, answers, trustProxy);
+	const pages = new Pages(answers);
+	pages.addAssets(router);
+	addLinkPages(router, gate, answers, pages);
 
 	function nextId(): string {
 		return `${prefix}-${(++requests).toString(36)}`;

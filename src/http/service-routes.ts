@@ -46,7 +46,7 @@ export function addServiceRoutes(
 		answers.text(exchange, 200, ['Content-Type', JSON_TYPE], body);
 	let contract: string | undefined;
 	add('/openapi.json', (exchange) => {
-		contract ??= servedContract(context.limits, context.signIn.publicUrl);
+		contract ??= servedContract(context.limits, context.publicUrl);
 		json(exchange, contract);
 	});
 	add('/healthz', (exchange) => json(exchange, '{"status":"ok"}'));

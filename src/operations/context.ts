@@ -2,6 +2,7 @@ import type { Mailer } from '../accounts/mail.ts';
 import type { Caller } from '../accounts/rules.ts';
 import type { Awaitable } from '../awaitable.ts';
 import type { Json, JsonDocument, Path } from '../domain/json.ts';
+import type { RowTag } from '../domain/row.ts';
 import { Refusal } from '../errors.ts';
 import type { OPERATIONS } from '../generated/operations.ts';
 import type { WriteLimits } from '../limits.ts';
@@ -20,6 +21,10 @@ export interface Context {
 	/** Milliseconds since the epoch. */
 	readonly clock: () => number;
 	readonly ready: ReadyAnswers;
+	/** The base of every link handed out: an origin. */
+	readonly publicUrl: string;
+	/** How long a link to a row, text or query lives. */
+	readonly linkTtlSeconds: number;
 	readonly signIn: SignInContext;
 }
 
@@ -28,8 +33,6 @@ export interface SignInContext {
 	readonly on: boolean;
 	/** Undefined without mail: then links are shown in the answer, on loopback only. */
 	readonly mailer: Mailer | undefined;
-	/** The base of links handed out; an origin. */
-	readonly publicUrl: string;
 	/** Magic links per address and client in an hour; Infinity for no limit. */
 	readonly perHour: number;
 	readonly windows: Windows;
@@ -69,6 +72,8 @@ export interface Answer {
 	readonly body: string | Pieces<string>;
 	/** True where the answer is a kept one. */
 	readonly replayed?: boolean;
+	/** Stands for the state of the one row that is shown. */
+	readonly tag?: RowTag;
 }
 
 export type Run = (context: Context, input: Input) => Awaitable<Answer>;

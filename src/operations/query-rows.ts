@@ -22,7 +22,8 @@ export interface Query {
 	readonly limit: number;
 }
 
-function query(context: Context, asked: Query): Awaitable<Answer> {
+/** Runs a query that was checked. */
+export function query(context: Context, asked: Query): Awaitable<Answer> {
 	const { accountId, table, filter, sort, limit } = asked;
 	const name = nameOf(asked);
 	// Read before the rows: should a write come between, the answer is remembered under the older generation and never served.

@@ -28,7 +28,7 @@ export const requestMagicLink: Run = async (context, input) => {
 	const tokenHash = secretHash(token);
 	const expiresAt = context.clock() + MAGIC_LINK_MS;
 	await context.store.writeAccounts({ command: 'createMagicLink', tokenHash, email, expiresAt });
-	const link = `${signIn.publicUrl}/sign-in?token=${token}`;
+	const link = `${context.publicUrl}/sign-in?token=${token}`;
 	await send(context, email, link, tokenHash);
 	const answer = { ok: true, expires_at: new Date(expiresAt).toISOString() };
 	return { body: JSON.stringify(signIn.mailer === undefined ? { ...answer, dev_magic_link: link } : answer) };

@@ -1,5 +1,6 @@
-import { parseApiKey, secretHash } from '../accounts/secrets.ts';
+import { parseApiKey, parseLinkToken, secretHash } from '../accounts/secrets.ts';
 import { type Awaitable, then } from '../awaitable.ts';
+import type { Link } from '../domain/link.ts';
 import { type ErrorCode, naturalStatus, Refusal } from '../errors.ts';
 import { OPERATIONS } from '../generated/operations.ts';
 import { addRow } from './add-row.ts';
@@ -7,12 +8,23 @@ import { batch } from './batch.ts';
 import type { Answer, Caller, Client, Context, Input, OperationId, Run } from './context.ts';
 import { countRows } from './count-rows.ts';
 import { createKey } from './create-key.ts';
+import { createQueryLink } from './create-query-link.ts';
+import { createRowLink } from './create-row-link.ts';
+import { createTextFieldLink } from './create-text-field-link.ts';
 import { deleteWhere } from './delete-where.ts';
 import { exportTables } from './export-tables.ts';
+import {
+	downloadLink,
+	type LinkInput,
+	type LinkRun,
+	listLinkVersions,
+	restoreLinkVersion,
+	saveLink,
+	viewLink,
+} from './linked.ts';
 import { listKeys } from './list-keys.ts';
 import { listTables } from './list-tables.ts';
 import { listVersions } from './list-versions.ts';
-import { notAvailable } from './not-available.ts';
 import { queryRows } from './query-rows.ts';
 import { requestMagicLink } from './request-magic-link.ts';
 import { restoreVersion } from './restore-version.ts';
@@ -39,23 +51,29 @@ const RUNS: Readonly<Record<OperationId, Run>> = {
 	restoreVersion,
 	listTables,
 	exportTables,
-	createTextFieldLink: notAvailable,
-	createRowLink: notAvailable,
-	createQueryLink: notAvailable,
+	createTextFieldLink,
+	createRowLink,
+	createQueryLink,
 	listKeys,
 	createKey,
 	revokeKey,
 };
 
-/** Operations that are reads for the rate limit: GETs and the three link calls. */
-const READS: ReadonlySet<OperationId> = new Set(
-	Object.values(OPERATIONS)
-		.filter(
-			({ id, method }) =>
-				method === 'GET' || id === 'createTextFieldLink' || id === 'createRowLink' || id === 'createQueryLink',
-		)
+/** What pages behind links run. */
+const LINK_RUNS = { viewLink, downloadLink, saveLink, listLinkVersions, restoreLinkVersion } satisfies Readonly<
+	Record<string, LinkRun>
+>;
+
+export type LinkOperationId = keyof typeof LINK_RUNS;
+
+/** Operations that are reads for the rate limit: GETs, and the three link calls though they are POSTs. */
+const READS: ReadonlySet<OperationId | LinkOperationId> = new Set([
+	...Object.values(OPERATIONS)
+		.filter(({ method }) => method === 'GET')
 		.map(({ id }) => id),
-);
+	...(['createTextFieldLink', 'createRowLink', 'createQueryLink'] as const),
+	...(['viewLink', 'downloadLink', 'listLinkVersions'] as const),
+]);
 
 const MINUTE_MS = 60_000;
 
@@ -100,7 +118,7 @@ export class Gate {
 	}
 
 	/** Counts a call against its key's limit. The state goes into the answer's headers, whether or not the call is admitted. */
-	admit(operation: OperationId, caller: Caller): RateState | undefined {
+	admit(operation: OperationId | LinkOperationId, caller: Caller): RateState | undefined {
 		const policy = READS.has(operation) ? 'reads' : 'writes';
 		const limit = policy === 'reads' ? this.context.limits.readsPerMinute : this.context.limits.writesPerMinute;
 		if (limit === Number.POSITIVE_INFINITY) return undefined;
@@ -113,10 +131,36 @@ export class Gate {
 		refuseAbove(signIn, `${operation} ${client.address}`, signIn.perHour * 10);
 	}
 
+	/**
+	 * The live link behind a token that came in a URL. A page that edits presents the viewer's token, never the download's.
+	 * @throws Refusal link_not_found
+	 */
+	link(token: string, kind: 'viewer' | 'download'): Awaitable<Link> {
+		const parts = parseLinkToken(token, kind);
+		if (parts === undefined) throw linkNotFound();
+		const { store, clock } = this.context;
+		return then(store.read.link(parts.accountId, parts.hash, clock()), (link) => {
+			if (link === undefined) throw linkNotFound();
+			return link;
+		});
+	}
+
+	/** Runs an admitted operation behind a link. @throws Refusal */
+	runLinked(operation: LinkOperationId, link: Link, input: LinkInput): Awaitable<Answer> {
+		return LINK_RUNS[operation](this.context, link, input);
+	}
+
 	/** Runs an admitted operation. @throws Refusal */
 	run(operation: OperationId, input: Input): Awaitable<Answer> {
 		return RUNS[operation](this.context, input);
 	}
+}
+
+function linkNotFound(): Refusal {
+	return new Refusal(
+		'link_not_found',
+		'This link has expired, was withdrawn, or never was. Links live for a short time: ask for a new one where you got it.',
+	);
 }
 
 function invalidKey(): Refusal {

@@ -1,6 +1,7 @@
 import type { AccountCommand, AccountOutcome, Caller, KeyRecord } from '../accounts/rules.ts';
 import type { Awaitable } from '../awaitable.ts';
 import type { Filter } from '../domain/filter.ts';
+import type { Link } from '../domain/link.ts';
 import type { RowOperation } from '../domain/writes.ts';
 import type { RefusalData } from '../errors.ts';
 
@@ -53,6 +54,8 @@ export interface Reader {
 	caller(accountId: string, secretHash: string): Awaitable<Caller | undefined>;
 	/** A number that moves on with every revocation, before it is answered. Undefined where the engine cannot know. */
 	revocations(): number | undefined;
+	/** The live link with this hash. */
+	link(accountId: string, tokenHash: string, now: number): Awaitable<Link | undefined>;
 	keys(accountId: string): Awaitable<KeyRecord[]>;
 	/** The id of the account with this email address. */
 	accountOf(email: string): Awaitable<string | undefined>;

@@ -19,6 +19,8 @@ export interface Fixture {
 	readonly accounts: readonly FixtureAccount[];
 	readonly revokedKey: string;
 	/** A keyed add of the first account, with its answer. */
+	/** Download paths of links, from schema 2 on, and what they answered. */
+	readonly links?: readonly { readonly path: string; readonly text: string }[];
 	readonly keyed: { readonly table: string; readonly key: string; readonly row: object; readonly answer: Any };
 }
 
@@ -85,6 +87,8 @@ async function make(): Promise<void> {
 	const answer = (await ada.post(`/v1/${keyed.table}`, keyed.row, { 'idempotency-key': keyed.key })).body;
 	const revoked = (await ada.post('/v1/_keys', { name: 'revoked' })).body;
 	await ada.call('DELETE', `/v1/_keys/${revoked.id}`);
+	const link = (await ada.post('/v1/_row_links', { table: 'values', id: values.id })).body;
+	const links = [{ path: new URL(link.download_url).pathname, text: await (await fetch(link.download_url)).text() }];
 	const note = await bob.add('notes', { text: 'another account' });
 
 	const fixture: Fixture = {
@@ -98,6 +102,7 @@ async function make(): Promise<void> {
 			await describe(bob, [{ table: 'notes', id: note.id }]),
 		],
 		revokedKey: revoked.api_key,
+		links,
 		keyed: { ...keyed, answer },
 	};
 	const code = await server.stop();

@@ -10,10 +10,11 @@ import {
 	requireRoomForKey,
 } from '../../accounts/rules.ts';
 import { isRowId } from '../../domain/id.ts';
+import { requireRoomForLink } from '../../domain/link.ts';
 import { stamp } from '../../domain/row.ts';
 import { versionsKeptSince } from '../../domain/writes.ts';
 import { Refusal } from '../../errors.ts';
-import { DAY_MS, KEPT_ANSWER_MS, type WriteLimits } from '../../limits.ts';
+import { DAY_MS, KEPT_ANSWER_MS, MAX_LIVE_LINKS, type WriteLimits } from '../../limits.ts';
 import type { Database, SQLInputValue } from './driver.ts';
 import { idBytes } from './ids.ts';
 import { keysOf, liveKeysOf } from './keys.ts';
@@ -70,6 +71,8 @@ export class AccountWrites {
 			}
 			case 'revokeKey':
 				return this.#revoke(command.accountId, command.keyId, now);
+			case 'createLink':
+				return this.#createLink(command, now);
 			case 'touchKeys':
 				for (const { accountId, keyId, at } of command.used) {
 					this.#exec('UPDATE api_keys SET last_used_at = ? WHERE account_id = ? AND key_id = ?', at, accountId, keyId);
@@ -155,12 +158,41 @@ export class AccountWrites {
 		return { count, revoked: count === 0 ? [] : [keyId] };
 	}
 
+	#createLink(command: Extract<AccountCommand, { command: 'createLink' }>, now: number): Outcome {
+		const { accountId, keyId, tokenHash, target, expiresAt } = command;
+		// The key may have been revoked between the caller's check and this transaction.
+		const key = this.#db
+			.prepare('SELECT 1 FROM api_keys WHERE account_id = ? AND key_id = ? AND revoked_at IS NULL')
+			.get(accountId, keyId);
+		if (key === undefined) {
+			throw new Refusal('invalid_api_key', 'This API key was revoked. Send a live one.');
+		}
+		const live = this.#db
+			.prepare('SELECT expires_at FROM links WHERE account_id = ? AND expires_at > ? ORDER BY expires_at LIMIT ?')
+			.all(accountId, now, MAX_LIVE_LINKS);
+		requireRoomForLink(
+			live.map((row) => row.expires_at as number),
+			now,
+		);
+		this.#exec(
+			'INSERT INTO links (account_id, token_hash, key_id, target, expires_at) VALUES (?, ?, ?, ?, ?)',
+			accountId,
+			tokenHash,
+			keyId,
+			target,
+			expiresAt,
+		);
+		return {};
+	}
+
 	#erase(accountId: string): Outcome {
 		const account = this.#db.prepare('SELECT email FROM accounts WHERE account_id = ?').get(accountId);
 		if (account === undefined) return { count: 0 };
 		const revoked = keysOf(this.#db, accountId).map((key) => key.id);
 		this.#exec('DELETE FROM magic_links WHERE email = ?', account.email!);
 		this.#exec(`DELETE FROM usage WHERE ${OF_ACCOUNT}`, accountId);
+		this.#exec('DELETE FROM links WHERE account_id = ?', accountId);
+		this.#exec('DELETE FROM sessions WHERE account_id = ?', accountId);
 		this.#exec('DELETE FROM api_keys WHERE account_id = ?', accountId);
 		this.#exec('DELETE FROM accounts WHERE account_id = ?', accountId);
 		this.#exec('INSERT INTO erasures (account_id) VALUES (?)', accountId);
@@ -222,9 +254,20 @@ export class AccountWrites {
 				now - DAY_MS,
 				SWEEP,
 			) +
+			this.#sweepExpired('links', 'token_hash', now) +
+			this.#sweepExpired('sessions', 'secret_hash', now) +
 			this.#sweepTables() +
 			this.#sweepErased();
 		return swept(count);
+	}
+
+	#sweepExpired(table: 'links' | 'sessions', hash: 'token_hash' | 'secret_hash', now: number): number {
+		return this.#exec(
+			`DELETE FROM ${table} WHERE (account_id, ${hash}) IN
+				(SELECT account_id, ${hash} FROM ${table} WHERE expires_at <= ? LIMIT ?)`,
+			now,
+			SWEEP,
+		);
 	}
 
 	/** Archives stand in order of time, so what has run out stands first. */

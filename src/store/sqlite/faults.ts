@@ -5,6 +5,7 @@ import { rowKey } from '../../domain/value.ts';
 import { storedBytes } from '../../domain/writes.ts';
 import type { Database } from './driver.ts';
 import { idBytes } from './ids.ts';
+import { schemaOf } from './migrate.ts';
 
 /** Queries that answer a row for each broken invariant; `fault` says which. */
 const INVARIANTS: readonly string[] = [
@@ -45,6 +46,12 @@ const INVARIANTS: readonly string[] = [
 		WHERE i.index_no IS NULL GROUP BY e.index_no`,
 ];
 
+/** The same, of what came with schema 2. */
+const INVARIANTS_SINCE_2: readonly string[] = [
+	`SELECT 'link of key ' || l.key_id || ' has no such key' AS fault FROM links l LEFT JOIN api_keys k USING (account_id, key_id) WHERE k.key_id IS NULL`,
+	`SELECT 'session ' || s.session_id || ' has no account' AS fault FROM sessions s LEFT JOIN accounts a USING (account_id) WHERE a.account_id IS NULL`,
+];
+
 /** Everything that is wrong with a database, one sentence each, as of one moment. */
 export function* findFaults(db: Database): Generator<string> {
 	db.exec('BEGIN');
@@ -52,7 +59,9 @@ export function* findFaults(db: Database): Generator<string> {
 		for (const row of db.prepare('PRAGMA integrity_check').all()) {
 			if (row.integrity_check !== 'ok') yield String(row.integrity_check);
 		}
-		for (const sql of INVARIANTS) for (const row of db.prepare(sql).iterate()) yield String(row.fault);
+		// A file that no newer version has opened yet has its older schema.
+		const invariants = schemaOf(db) < 2 ? INVARIANTS : [...INVARIANTS, ...INVARIANTS_SINCE_2];
+		for (const sql of invariants) for (const row of db.prepare(sql).iterate()) yield String(row.fault);
 		yield* sequenceFaults(db);
 		yield* rowFaults(db);
 		yield* versionFaults(db);

@@ -17,6 +17,11 @@ export function currentSchema(): number {
 	return Number(migrations().at(-1)!.slice(0, 4));
 }
 
+/** The schema number of an open file. */
+export function schemaOf(db: Database): number {
+	return pragma(db, 'user_version');
+}
+
 function pragma(db: Database, name: string): number {
 	return Number(Object.values(db.prepare(`PRAGMA ${name}`).get()!)[0]);
 }
@@ -31,7 +36,7 @@ export function requireOurs(path: string): void {
 	let db: Database | undefined;
 	try {
 		db = openReader(path);
-		const schema = pragma(db, 'user_version');
+		const schema = schemaOf(db);
 		if (schema === 0 && isEmpty(db)) return;
 		if (pragma(db, 'application_id') !== APPLICATION_ID) throw notOurs(path);
 		if (schema > currentSchema()) {
@@ -72,7 +77,7 @@ export function migrate(db: Database): void {
 	if (isEmpty(db)) db.exec(`PRAGMA application_id = ${APPLICATION_ID}`);
 	for (const name of migrations()) {
 		const number = Number(name.slice(0, 4));
-		if (number <= pragma(db, 'user_version')) continue;
+		if (number <= schemaOf(db)) continue;
 		db.exec('BEGIN IMMEDIATE');
 		db.exec(readFileSync(join(DIRECTORY, name), 'utf8'));
 		db.exec(`PRAGMA user_version = ${number}`);

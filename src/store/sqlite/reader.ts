@@ -2,6 +2,7 @@ import { timingSafeEqual } from 'node:crypto';
 import type { Caller, KeyRecord } from '../../accounts/rules.ts';
 import type { Filter } from '../../domain/filter.ts';
 import { isRowId } from '../../domain/id.ts';
+import type { Link, LinkTarget } from '../../domain/link.ts';
 import { Refusal } from '../../errors.ts';
 import type { ExportPiece, Pieces, VersionText } from '../seam.ts';
 import { type Database, openReader, type Statement } from './driver.ts';
@@ -25,6 +26,7 @@ export class SqliteReader {
 	readonly #table: Statement;
 	readonly #joined: Statement;
 	readonly #caller: Statement;
+	readonly #link: Statement;
 	readonly #versions: Statement;
 	readonly #tables: Statement;
 	/** Accounts whose snapshot is open. */
@@ -47,6 +49,10 @@ export class SqliteReader {
 		this.#caller = this.#db.prepare(
 			'SELECT key_id, secret_hash FROM api_keys WHERE account_id = ? AND secret_hash = ? AND revoked_at IS NULL',
 		);
+		this.#link = this.#db.prepare(
+			`SELECT l.token_hash, l.key_id, l.target, l.expires_at FROM links l JOIN api_keys k USING (account_id, key_id)
+				WHERE l.account_id = ? AND l.token_hash = ? AND l.expires_at > ? AND k.revoked_at IS NULL`,
+		);
 		this.#versions = this.#db.prepare(
 			`SELECT version, archived_at, deleted, text FROM versions
 				WHERE table_no = ? AND id = ? AND archived_at >= ? ORDER BY version DESC LIMIT ?`,
@@ -62,6 +68,15 @@ export class SqliteReader {
 		if (row === undefined) return undefined;
 		const same = timingSafeEqual(Buffer.from(row.secret_hash as string), Buffer.from(secretHash));
 		return same ? { accountId, keyId: row.key_id as string } : undefined;
+	}
+
+	link(accountId: string, tokenHash: string, now: number): Link | undefined {
+		const row = this.#link.get(accountId, tokenHash, now);
+		if (row === undefined) return undefined;
+		const same = timingSafeEqual(Buffer.from(row.token_hash as string), Buffer.from(tokenHash));
+		if (!same) return undefined;
+		const target = JSON.parse(row.target as string) as LinkTarget;
+		return { accountId, keyId: row.key_id as string, target, expiresAt: row.expires_at as number };
 	}
 
 	keys(accountId: string): KeyRecord[] {

@@ -128,6 +128,7 @@ export class SqliteStore implements Store {
 		this.read = {
 			caller: (accountId, secretHash) => this.#caller(accountId, secretHash),
 			revocations: () => this.#revocations,
+			link: reader.link.bind(reader),
 			keys: reader.keys.bind(reader),
 			accountOf: reader.accountOf.bind(reader),
 			rows: reader.rows.bind(reader),

@@ -1,0 +1,100 @@
+import { create as contentDisposition } from 'content-disposition';
+import { then } from '../awaitable.ts';
+import { JsonDocument } from '../domain/json.ts';
+import type { Link } from '../domain/link.ts';
+import { naturalStatus, Refusal } from '../errors.ts';
+import { maxBodyBytes } from '../limits.ts';
+import { type Gate, type LinkOperationId, rateLimited } from '../operations/run.ts';
+import { type Answers, JSON_TYPE } from './answers.ts';
+import { BodyBudget, readBody } from './body.ts';
+import type { Exchange, Handler } from './exchange.ts';
+import { inertHeaders, requireSameOrigin } from './page-headers.ts';
+import type { Pages } from './pages.ts';
+import type { Router } from './router.ts';
+
+/**
+ * The face of links: a page, what the page shows and saves, and a file. The token in the path is all there is to know; it is
+ * looked up for each request, so that a link ends the moment it expires or its key is revoked.
+ */
+export function addLinkPages(router: Router, gate: Gate, answers: Answers, pages: Pages): void {
+	const budget = new BodyBudget();
+	const maxBytes = maxBodyBytes(gate.context.limits, false);
+
+	function admitted(exchange: Exchange, operation: LinkOperationId, link: Link): Link {
+		const caller = { accountId: link.accountId, keyId: link.keyId };
+		exchange.caller = caller;
+		exchange.rate = gate.admit(operation, caller);
+		if (exchange.rate !== undefined && !exchange.rate.admitted) throw rateLimited(exchange.rate);
+		return link;
+	}
+
+	async function page(exchange: Exchange): Promise<void> {
+		try {
+			await gate.link(exchange.params.token!, 'viewer');
+			pages.send(exchange, 200, 'view');
+		} catch (error) {
+			if (!(error instanceof Refusal)) throw error;
+			pages.sendFault(exchange, naturalStatus(error.code), 'This link does not work any more', error.message);
+		}
+	}
+
+	function read(operation: 'viewLink' | 'listLinkVersions'): Handler {
+		return (exchange) =>
+			then(gate.link(exchange.params.token!, 'viewer'), (link) =>
+				then(gate.runLinked(operation, admitted(exchange, operation, link), {}), (answer) =>
+					answers.answer(exchange, 200, answer, inertHeaders()),
+				),
+			);
+	}
+
+	function change(operation: 'saveLink' | 'restoreLinkVersion'): Handler {
+		return async (exchange) => {
+			const { request, params } = exchange;
+			requireSameOrigin(request);
+			admitted(exchange, operation, await gate.link(params.token!, 'viewer'));
+			const { bytes, release } = await readBody(request, maxBytes, budget);
+			try {
+				const document = JsonDocument.fromBytes(bytes);
+				const body = { document, value: document.value, path: [] };
+				// A body may take its time, and the link may have ended meanwhile.
+				const link = await gate.link(params.token!, 'viewer');
+				const ifUnchanged = tagOf(request.headers['if-match']);
+				answers.answer(exchange, 200, await gate.runLinked(operation, link, { body, ifUnchanged }), inertHeaders());
+			} finally {
+				release();
+			}
+		};
+	}
+
+	async function download(exchange: Exchange): Promise<void> {
+		try {
+			const link = admitted(exchange, 'downloadLink', await gate.link(exchange.params.token!, 'download'));
+			const { body } = await gate.runLinked('downloadLink', link, {});
+			const headers = ['Content-Type', fileType(link.target.mimeType), ...inertHeaders()];
+			headers.push('Content-Disposition', contentDisposition(link.target.filename));
+			answers.text(exchange, 200, headers, body as string);
+		} catch (error) {
+			if (!(error instanceof Refusal)) throw error;
+			const { code, message, details } = error;
+			const wait = details?.retry_after === undefined ? [] : ['Retry-After', String(details.retry_after)];
+			pages.sendFault(exchange, naturalStatus(code), 'There is no file here', message, wait);
+		}
+	}
+
+	const route = (handler: Handler) => ({ handler, operation: undefined });
+	router.add('/view/{token}', { GET: route(page) });
+	router.add('/view/{token}/data', { GET: route(read('viewLink')), PUT: route(change('saveLink')) });
+	router.add('/view/{token}/versions', { GET: route(read('listLinkVersions')) });
+	router.add('/view/{token}/restore', { POST: route(change('restoreLinkVersion')) });
+	router.add('/download/{token}', { GET: route(download) });
+}
+
+/** The one entity tag of an `If-Match` header (RFC 9110 section 13.1.1); undefined for none, for several and for `*`. */
+function tagOf(header: string | undefined): string | undefined {
+	return /^\s*"([^"]*)"\s*$/.exec(header ?? '')?.[1];
+}
+
+/** The file's media type: what we hold is text in UTF-8, whatever charset the type claims. */
+function fileType(mimeType: string): string {
+	return mimeType === 'application/json' ? JSON_TYPE : `${mimeType.split(';')[0]!.trim()}; charset=utf-8`;
+}
