@@ -8,7 +8,7 @@ import {
 	type Path,
 	pathText,
 } from '../domain/json.ts';
-import type { Sort } from '../domain/value.ts';
+import type { Sort } from '../domain/order.ts';
 import { Refusal } from '../errors.ts';
 import { OPERATIONS } from '../generated/operations.ts';
 import type { Fault, Validator } from '../generated/validators.js';

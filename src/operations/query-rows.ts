@@ -1,6 +1,7 @@
 import { type Awaitable, then } from '../awaitable.ts';
 import type { Filter } from '../domain/filter.ts';
-import { type Sort, sortRows } from '../domain/value.ts';
+import type { Sort } from '../domain/order.ts';
+import { sortRows } from '../domain/value.ts';
 import { type Answer, type Context, callerOf, type Run } from './context.ts';
 import { limitOf, readFilterOf, sortOf, tableOf } from './input.ts';
 

@@ -4,8 +4,9 @@ import fc from 'fast-check';
 import { type Filter, filterKey, makeFilter, matches, readFilter } from '../../src/domain/filter.ts';
 import { IdSequence, isRowId } from '../../src/domain/id.ts';
 import { type Json, JsonDocument, type JsonObject, type Scalar } from '../../src/domain/json.ts';
+import { compareSorted, compareStrings, compareValues } from '../../src/domain/order.ts';
 import { ownText } from '../../src/domain/row.ts';
-import { compareSorted, compareStrings, compareValues, equalityKey, rowKey, sortRows } from '../../src/domain/value.ts';
+import { equalityKey, rowKey, sortRows } from '../../src/domain/value.ts';
 import * as any from '../support/arbitraries.ts';
 import { readObject } from '../support/read-json.ts';
 

@@ -1,0 +1,35 @@
+/**
+ * JSON that keeps numbers as they were written. A double that stands for 2^60 would be printed with other digits than it
+ * has, which the service rightly refuses to store.
+ */
+
+interface RawJson {
+	rawJSON?(text: string): unknown;
+	isRawJSON?(value: unknown): boolean;
+}
+
+const { rawJSON, isRawJSON } = JSON as unknown as RawJson;
+
+export type Members = Record<string, unknown>;
+
+/** `JSON.parse`, with numbers that JavaScript would print differently kept as written (ECMAScript 2026, JSON.rawJSON). @throws SyntaxError */
+export function parse(text: string): unknown {
+	const revive = (_name: string, value: unknown, context?: { source?: string }): unknown => {
+		if (typeof value !== 'number' || context?.source === undefined || rawJSON === undefined) return value;
+		return Number.isSafeInteger(value) || !Number.isInteger(value) ? value : rawJSON(context.source);
+	};
+	return JSON.parse(text, revive as (name: string, value: unknown) => unknown);
+}
+
+export function print(value: unknown, indent = 2): string {
+	return JSON.stringify(value, null, indent);
+}
+
+/** Is this a number, however it is kept? */
+export function isNumber(value: unknown): boolean {
+	return typeof value === 'number' || isRawJSON?.(value) === true;
+}
+
+export function isMembers(value: unknown): value is Members {
+	return value !== null && typeof value === 'object' && !Array.isArray(value) && !isNumber(value);
+}
