@@ -6,6 +6,8 @@ const ACCOUNT_ID_BYTES = 10;
 const KEY_SECRET_BYTES = 24;
 const TOKEN_BYTES = 32;
 const SHOWN_SECRET_CHARACTERS = 4;
+/** 43 characters of base64url are 256 bits. */
+const ACCOUNT_AND_SECRET = /^([a-z0-9]{1,64})\.([A-Za-z0-9_-]{43})$/;
 const KEY = /^puma_live_([a-z0-9]{1,64})_([a-z0-9]{1,128})$/;
 
 /** Lower-case letters and digits of `bytes` random bytes, always of the same length. */
@@ -68,20 +70,40 @@ export function parseLinkToken(
 	token: string,
 	kind: 'viewer' | 'download',
 ): { accountId: string; hash: string } | undefined {
-	const parts = /^([a-z0-9]{1,64})\.([A-Za-z0-9_-]{43})$/.exec(token);
+	const parts = ACCOUNT_AND_SECRET.exec(token);
 	if (parts === null) return undefined;
 	const secret = kind === 'viewer' ? downloadSecret(parts[2]!) : parts[2]!;
 	return { accountId: parts[1]!, hash: secretHash(secret) };
 }
 
-/** The download URL of a viewer's page. */
-export function downloadToken(viewer: string): string {
-	const [accountId, secret] = viewer.split('.') as [string, string];
-	return `${accountId}.${downloadSecret(secret)}`;
-}
-
 function downloadSecret(viewerSecret: string): string {
 	return hash('sha256', `download ${viewerSecret}`, 'base64url');
+}
+
+/** What a session's cookie carries: the account, and 256 random bits. */
+export interface SessionSecret {
+	readonly accountId: string;
+	readonly secret: string;
+}
+
+export function sessionValue({ accountId, secret }: SessionSecret): string {
+	return `${accountId}.${secret}`;
+}
+
+/** Takes a presented cookie apart; undefined for what cannot be one. */
+export function parseSessionValue(value: string): SessionSecret | undefined {
+	const parts = ACCOUNT_AND_SECRET.exec(value);
+	return parts === null ? undefined : { accountId: parts[1]!, secret: parts[2]! };
+}
+
+/** What a page of a session sends with each change. It is made from the session's secret and does not lead back. */
+export function csrfToken(sessionSecret: string): string {
+	return hash('sha256', `csrf ${sessionSecret}`, 'base64url');
+}
+
+/** The id of a session: not secret. */
+export function newSessionId(): string {
+	return `ses_${randomText(ACCOUNT_ID_BYTES)}`;
 }
 
 /** The id of a key: not secret. */

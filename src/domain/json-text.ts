@@ -3,6 +3,13 @@
  * parsed before (https://github.com/nodejs/node/issues/63785), so texts that have such a name are read by {@link TreeBuilder}.
  */
 
+export type Scalar = string | number | boolean | null;
+export type Json = Scalar | Json[] | JsonObject;
+/** A JSON object. Its names are data: `__proto__` and `constructor` too, so read members with `member` (domain/json.ts). */
+export interface JsonObject {
+	[name: string]: Json;
+}
+
 /** `JSON.parse`, but right about names. @throws SyntaxError */
 export function parseJson(text: string): unknown {
 	const value: unknown = JSON.parse(text);

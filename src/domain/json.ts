@@ -1,15 +1,10 @@
 import { isUtf8 } from 'node:buffer';
 import { Refusal } from '../errors.ts';
 import { MAX_MEMBER_NAME_BYTES, MAX_NESTING } from '../limits.ts';
-import { parseJson } from './json-text.ts';
+import { type Json, type JsonObject, parseJson, type Scalar } from './json-text.ts';
 import { LostNumbers } from './lost-numbers.ts';
 
-export type Scalar = string | number | boolean | null;
-export type Json = Scalar | Json[] | JsonObject;
-/** A JSON object. Its names are data: `__proto__` and `constructor` too, so read members with {@link member}. */
-export interface JsonObject {
-	[name: string]: Json;
-}
+export type { Json, JsonObject, Scalar };
 
 export type Path = readonly (string | number)[];
 

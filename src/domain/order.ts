@@ -1,4 +1,4 @@
-import type { Json } from './json.ts';
+import type { Json } from './json-text.ts';
 
 /** The order of JSON values, once: for the service, and for the pages that let a person sort. */
 

@@ -66,27 +66,30 @@ export function addLinkPages(router: Router, gate: Gate, answers: Answers, pages
 		};
 	}
 
-	async function download(exchange: Exchange): Promise<void> {
-		try {
-			const link = admitted(exchange, 'downloadLink', await gate.link(exchange.params.token!, 'download'));
-			const { body } = await gate.runLinked('downloadLink', link, {});
-			const headers = ['Content-Type', fileType(link.target.mimeType), ...inertHeaders()];
-			headers.push('Content-Disposition', contentDisposition(link.target.filename));
-			answers.text(exchange, 200, headers, body as string);
-		} catch (error) {
-			if (!(error instanceof Refusal)) throw error;
-			const { code, message, details } = error;
-			const wait = details?.retry_after === undefined ? [] : ['Retry-After', String(details.retry_after)];
-			pages.sendFault(exchange, naturalStatus(code), 'There is no file here', message, wait);
-		}
-	}
+	const download =
+		(kind: 'viewer' | 'download') =>
+		async (exchange: Exchange): Promise<void> => {
+			try {
+				const link = admitted(exchange, 'downloadLink', await gate.link(exchange.params.token!, kind));
+				const { body } = await gate.runLinked('downloadLink', link, {});
+				const headers = ['Content-Type', fileType(link.target.mimeType), ...inertHeaders()];
+				headers.push('Content-Disposition', contentDisposition(link.target.filename));
+				answers.text(exchange, 200, headers, body as string);
+			} catch (error) {
+				if (!(error instanceof Refusal)) throw error;
+				const { code, message, details } = error;
+				const wait = details?.retry_after === undefined ? [] : ['Retry-After', String(details.retry_after)];
+				pages.sendFault(exchange, naturalStatus(code), 'There is no file here', message, wait);
+			}
+		};
 
 	const route = (handler: Handler) => ({ handler, operation: undefined });
 	router.add('/view/{token}', { GET: route(page) });
 	router.add('/view/{token}/data', { GET: route(read('viewLink')), PUT: route(change('saveLink')) });
 	router.add('/view/{token}/versions', { GET: route(read('listLinkVersions')) });
 	router.add('/view/{token}/restore', { POST: route(change('restoreLinkVersion')) });
-	router.add('/download/{token}', { GET: route(download) });
+	router.add('/view/{token}/file', { GET: route(download('viewer')) });
+	router.add('/download/{token}', { GET: route(download('download')) });
 }
 
 /** The one entity tag of an `If-Match` header (RFC 9110 section 13.1.1); undefined for none, for several and for `*`. */
