@@ -67,6 +67,10 @@ export const MAX_LINK_BYTES = 16_384;
 export const MAX_FILE_NAME_BYTES = 255;
 /** How long a magic link lives. */
 export const MAGIC_LINK_MS = 15 * 60 * 1000;
+/** How long a session of the console lives. */
+export const SESSION_MS = 12 * 60 * 60 * 1000;
+/** Sessions an account may have; the oldest gives way to a further one. */
+export const MAX_LIVE_SESSIONS = 20;
 export const DAY_MS = 24 * 60 * 60 * 1000;
 
 /** What a body may have when no limit says more: 1 MiB, and 16 MiB for a batch. */

@@ -57,7 +57,7 @@ export async function smtpMailer(url: string, from: string, onFault: (cause: str
 function textBody(link: string, host: string, minutes: number): string {
 	return `Sign in to pumaDB
 
-Open this link to get an API key for ${host}:
+Open this link to sign in at ${host}. It opens the console, or makes an API key:
 
 ${link}
 
@@ -73,7 +73,7 @@ function htmlBody(link: string, host: string, minutes: number): string {
 <body style="margin:0;padding:32px 16px;font:16px/1.5 system-ui,sans-serif;color:#1c1917;background:#ffffff">
 <div style="max-width:480px;margin:0 auto">
 <h1 style="font-size:20px;margin:0 0 16px">Sign in to pumaDB</h1>
-<p style="margin:0 0 24px">Open this link to get an API key for ${host}.</p>
+<p style="margin:0 0 24px">Open this link to sign in at ${host}. It opens the console, or makes an API key.</p>
 <p style="margin:0 0 24px"><a href="${href}" style="display:inline-block;padding:12px 20px;border-radius:8px;background:#9a3412;color:#ffffff;text-decoration:none;font-weight:600">Sign in</a></p>
 <p style="margin:0 0 24px;font-size:14px;color:#57534e">Or copy it into a browser:<br><span style="word-break:break-all">${href}</span></p>
 <p style="margin:0;font-size:14px;color:#57534e">The link works once, for ${minutes} minutes. If you did not ask for it, ignore this mail: without the link nobody gets in.</p>

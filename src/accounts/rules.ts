@@ -1,5 +1,5 @@
 import { Refusal, type RefusalData } from '../errors.ts';
-import { MAX_LIVE_KEYS } from '../limits.ts';
+import { MAX_LIVE_KEYS, MAX_LIVE_SESSIONS } from '../limits.ts';
 
 /** Every rule of accounts, keys and magic links, as pure functions over data that an engine loads and applies. */
 
@@ -15,10 +15,28 @@ export interface KeyRecord {
 	readonly revokedAt: string | null;
 }
 
-/** Who calls: an account, through one of its keys. */
+/** Who calls: an account, through one of its keys, or through a session of the console, whose id then stands for the key's. */
 export interface Caller {
 	readonly accountId: string;
 	readonly keyId: string;
+}
+
+/** A session of the console that has not ended. */
+export interface Session {
+	readonly accountId: string;
+	readonly id: string;
+	/** The account's address. */
+	readonly email: string;
+	/** Milliseconds since the epoch. */
+	readonly expiresAt: number;
+}
+
+/** A session about to begin. Its secret stays with the caller. */
+export interface NewSession {
+	readonly id: string;
+	/** SHA-256 of the secret, in hex. */
+	readonly secretHash: string;
+	readonly expiresAt: number;
 }
 
 /** A key about to be made. Its secret stays with the caller. */
@@ -47,6 +65,14 @@ export type AccountCommand =
 			readonly freshAccountId: string;
 			readonly key: NewKey;
 	  }
+	/** Uses a magic link for a session of the console: no key is made. */
+	| {
+			readonly command: 'verifyMagicLinkForSession';
+			readonly tokenHash: string;
+			readonly freshAccountId: string;
+			readonly session: NewSession;
+	  }
+	| { readonly command: 'endSession'; readonly accountId: string; readonly secretHash: string }
 	| { readonly command: 'createKey'; readonly accountId: string; readonly key: NewKey }
 	/** For an operator: makes the account too where the address is new. */
 	| {
@@ -78,7 +104,7 @@ export type AccountOutcome =
 			readonly accountId?: string;
 			readonly keyId?: string;
 			readonly prefix?: string;
-			/** Keys that stopped working with this command. */
+			/** Ids of keys and sessions that stopped working with this command. */
 			readonly revoked?: readonly string[];
 			/** Things removed. */
 			readonly count?: number;
@@ -100,19 +126,16 @@ export interface MagicLink {
 /** @throws Refusal invalid_magic_link unless the link is there, unused and alive. */
 export function requireMagicLink(link: MagicLink | undefined, now: number): MagicLink {
 	const fault =
-		link === undefined
-			? 'is unknown'
-			: link.usedAt !== null
-				? 'was used already'
-				: link.expiresAt <= now
-					? 'has expired'
-					: undefined;
+		link === undefined ? 'unknown' : link.usedAt !== null ? 'used' : link.expiresAt <= now ? 'expired' : undefined;
 	if (link !== undefined && fault === undefined) return link;
 	throw new Refusal(
 		'invalid_magic_link',
-		`This magic-link token ${fault}. Request a new link with POST /auth/magic-link; each works once, for 15 minutes.`,
+		`This magic-link token ${LINK_FAULTS[fault!]}. Request a new link with POST /auth/magic-link; each works once, for 15 minutes.`,
+		{ reason: fault },
 	);
 }
+
+const LINK_FAULTS = { unknown: 'is unknown', used: 'was used already', expired: 'has expired' } as const;
 
 /**
  * The key that has to go before a sign-in may make another: the oldest that a sign-in made, or undefined where there is room.
@@ -123,6 +146,11 @@ export function keyToGiveUp(live: readonly KeyRecord[]): KeyRecord | undefined {
 	const oldest = live.find((key) => key.madeBy === 'sign_in');
 	if (oldest === undefined) throw keyLimitReached();
 	return oldest;
+}
+
+/** The sessions that have to go before another may begin. @param live hashes of the account's live sessions, oldest first. */
+export function sessionsToGiveUp(live: readonly string[]): readonly string[] {
+	return live.slice(0, Math.max(0, live.length - MAX_LIVE_SESSIONS + 1));
 }
 
 /** @throws Refusal key_limit_reached */

@@ -2,6 +2,7 @@ import { normalizeEmail } from '../accounts/email.ts';
 import type { AccountOutcome } from '../accounts/rules.ts';
 import { apiKey, newAccountId, newKeyId, newKeySecret, secretHash } from '../accounts/secrets.ts';
 import { Refusal } from '../errors.ts';
+import { eraseAccount, sweepErased } from '../operations/erase-account.ts';
 import { checkTableName } from '../operations/input.ts';
 import type { Store } from '../store/seam.ts';
 
@@ -23,7 +24,7 @@ export async function runOperatorCommand(
 		case 'keys create':
 			return createKey(store, command.email, command.name);
 		case 'accounts delete':
-			return eraseAccount(store, command.account);
+			return deleteAccount(store, command.account);
 		case 'rows purge':
 			return purgeRow(store, command.account, command.table, command.id);
 	}
@@ -45,13 +46,10 @@ async function createKey(store: Store, email: string, name: string): Promise<Rec
 	return { api_key: apiKey(outcome.accountId!, secret), account_id: outcome.accountId!, id: outcome.keyId! };
 }
 
-async function eraseAccount(store: Store, account: string): Promise<Record<string, string | number>> {
+async function deleteAccount(store: Store, account: string): Promise<Record<string, string | number>> {
 	const accountId = await accountIdOf(store, account);
-	const outcome = done(await store.writeAccounts({ command: 'eraseAccount', accountId }));
-	if (outcome.count === 0) throw noAccount(account);
-	// Keys are dead from here on; what the account held goes in small transactions.
-	for (let more = true; more; )
-		more = done(await store.writeAccounts({ command: 'sweep', only: 'erased' })).more === true;
+	if (!(await eraseAccount(store, accountId))) throw noAccount(account);
+	await sweepErased(store);
 	return { deleted: 1, account_id: accountId, on_disk: await scrubbed(store) };
 }
 

@@ -7,8 +7,8 @@ import { pageHeaders } from './page-headers.ts';
 import type { Router } from './router.ts';
 
 const BUILT = join(import.meta.dirname, '../../pages/dist');
-/** Stands in built pages where the nonce goes (pages/vite.config.ts). */
-const NONCE_MARK = '__NONCE__';
+/** Stands in built pages where a text goes: `__NONCE__` by pages/vite.config.ts, others by the pages themselves. */
+const PLACE = /__([A-Z]+)__/g;
 const NONCE_BYTES = 16;
 /** Built files are named by a hash of what is in them. */
 const FOREVER = 'public, max-age=31536000, immutable';
@@ -22,7 +22,7 @@ const TYPES: Readonly<Record<string, string>> = {
 };
 
 /** The names of the built pages. */
-export type PageName = 'view' | 'fault';
+export type PageName = 'view' | 'fault' | 'sign-in' | 'key' | 'console';
 
 /** The pages as Vite built them. Files are read when they are first asked for, so that a start costs nothing. */
 export class Pages {
@@ -43,24 +43,28 @@ export class Pages {
 
 	/** Sends a built page. @param headers names and values in turn, besides those of every page. */
 	send(exchange: Exchange, status: number, name: PageName, headers: readonly string[] = []): void {
-		this.#html(exchange, status, this.#page(name), headers);
+		this.sendFilled(exchange, status, name, {}, headers);
 	}
 
 	/** Sends a plain page that says in words what is wrong. It works without script. */
 	sendFault(exchange: Exchange, status: number, title: string, message: string, headers: readonly string[] = []): void {
-		const html = this.#page('fault').replaceAll('__TITLE__', () => escapeHtml(title));
-		this.#html(
-			exchange,
-			status,
-			html.replace('__MESSAGE__', () => escapeHtml(message)),
-			headers,
-		);
+		this.sendFilled(exchange, status, 'fault', { TITLE: title, MESSAGE: message }, headers);
 	}
 
-	#html(exchange: Exchange, status: number, html: string, headers: readonly string[]): void {
+	/** Sends a built page with texts in its places. @param texts what stands for `__NAME__`, by name; escaped here. */
+	sendFilled(
+		exchange: Exchange,
+		status: number,
+		name: PageName,
+		texts: Readonly<Record<string, string>>,
+		headers: readonly string[] = [],
+	): void {
 		const nonce = randomBytes(NONCE_BYTES).toString('base64');
+		const places: Readonly<Record<string, string>> = { ...texts, NONCE: nonce };
+		// In one pass, so that no text is taken for a place.
+		const html = this.#page(name).replaceAll(PLACE, (_place, of: string) => escapeHtml(places[of] ?? ''));
 		const all = ['Content-Type', 'text/html; charset=utf-8', ...pageHeaders(nonce), ...headers];
-		this.#answers.text(exchange, status, all, html.replaceAll(NONCE_MARK, nonce));
+		this.#answers.text(exchange, status, all, html);
 	}
 
 	#page(name: PageName): string {

@@ -5,7 +5,7 @@ import { JsonDocument } from '../domain/json.ts';
 import { Refusal } from '../errors.ts';
 import { OPERATIONS } from '../generated/operations.ts';
 import { maxBodyBytes } from '../limits.ts';
-import type { Client, Input, OperationId } from '../operations/context.ts';
+import type { Caller, Client, Input, OperationId } from '../operations/context.ts';
 import { type Gate, rateLimited } from '../operations/run.ts';
 import type { Answers } from './answers.ts';
 import { BodyBudget, readBody } from './body.ts';
@@ -21,16 +21,45 @@ import type { Route, Router } from './router.ts';
 
 type Operation = (typeof OPERATIONS)[OperationId];
 
-/** Adds a route for each operation of the contract. */
-export function addRestRoutes(router: Router, gate: Gate, answers: Answers, trustProxy: number): void {
+/** Where the contract's operations are served, and how it is known there who calls. */
+export interface Mount {
+	/** Stands in front of each path of the contract. */
+	readonly prefix: string;
+	/** Which operations are served. */
+	has(operation: Operation): boolean;
+	/** Who calls. Asked again once a body has arrived. @throws Refusal */
+	authenticate(request: IncomingMessage): Awaitable<Caller>;
+	/** What to call the caller in a sentence that says that it called too often. */
+	readonly caller: string;
+	/** Headers of every answer that is no refusal, names and values in turn. */
+	readonly headers: readonly string[];
+}
+
+/** The API: every operation, called with a key. */
+export function apiMount(gate: Gate): Mount {
+	return {
+		prefix: '',
+		has: () => true,
+		authenticate: (request) => gate.authenticate(request.headers.authorization),
+		caller: 'This API key',
+		headers: [],
+	};
+}
+
+/** Adds a route for each operation of the contract that the mount has. */
+export function addRestRoutes(router: Router, gate: Gate, answers: Answers, trustProxy: number, mount: Mount): void {
 	const budget = new BodyBudget();
-	const byPath = Map.groupBy(Object.values(OPERATIONS) as readonly Operation[], (operation) => operation.path);
-	for (const [path, operations] of byPath) {
+	const served = (Object.values(OPERATIONS) as readonly Operation[]).filter((operation) => mount.has(operation));
+	for (const [path, operations] of Map.groupBy(served, (operation) => operation.path)) {
 		const routes = operations.map((operation): [string, Route] => [
 			operation.method,
-			{ operation: operation.id, handler: handlerOf(operation, gate, answers, budget, trustProxy) },
+			// Who calls is asked before it is the operation that answers.
+			{
+				operation: operation.open ? operation.id : undefined,
+				handler: handlerOf(operation, gate, answers, budget, trustProxy, mount),
+			},
 		]);
-		router.add(path, Object.fromEntries(routes));
+		router.add(mount.prefix + path, Object.fromEntries(routes));
 	}
 }
 
@@ -41,6 +70,7 @@ function handlerOf(
 	answers: Answers,
 	budget: BodyBudget,
 	trustProxy: number,
+	mount: Mount,
 ): Handler {
 	const { id, open, hasBody, success } = operation;
 	const maxBytes = maxBodyBytes(gate.context.limits, id === 'batch');
@@ -48,16 +78,15 @@ function handlerOf(
 		const { request } = exchange;
 		const run = (client: Client | undefined, bytes: Buffer | undefined): Awaitable<void> =>
 			then(gate.run(id, inputOf(exchange, operation, client, bytes)), (answer) =>
-				answers.answer(exchange, success, answer),
+				answers.answer(exchange, success, answer, mount.headers),
 			);
 		const read = (client: Client | undefined): Promise<void> => {
 			const revocations = gate.context.store.read.revocations();
 			return readBody(request, maxBytes, budget).then(({ bytes, release }) => {
 				const runNow = (): Awaitable<void> => run(client, bytes);
-				// A body may take its time, and its key may have been revoked meanwhile.
+				// A body may take its time, and its key or session may have ended meanwhile.
 				const unchanged = open || (revocations !== undefined && revocations === gate.context.store.read.revocations());
-				const done = (async () =>
-					unchanged ? runNow() : then(gate.authenticate(request.headers.authorization), runNow))();
+				const done = (async () => (unchanged ? runNow() : then(mount.authenticate(request), runNow)))();
 				return done.finally(release);
 			});
 		};
@@ -66,10 +95,11 @@ function handlerOf(
 			gate.admitClient(id, client);
 			return hasBody ? read(client) : run(client, undefined);
 		}
-		return then(gate.authenticate(request.headers.authorization), (caller) => {
+		return then(mount.authenticate(request), (caller) => {
 			exchange.caller = caller;
+			exchange.operation = id;
 			exchange.rate = gate.admit(id, caller);
-			if (exchange.rate !== undefined && !exchange.rate.admitted) throw rateLimited(exchange.rate);
+			if (exchange.rate !== undefined && !exchange.rate.admitted) throw rateLimited(exchange.rate, mount.caller);
 			return hasBody ? read(undefined) : run(undefined, undefined);
 		});
 	};

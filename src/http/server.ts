@@ -10,12 +10,13 @@ import type { Log } from '../log.ts';
 import type { Context } from '../operations/context.ts';
 import { Gate } from '../operations/run.ts';
 import { Answers } from './answers.ts';
+import { addConsole } from './console.ts';
 import type { Exchange } from './exchange.ts';
 import { addLinkPages } from './link-pages.ts';
 import type { Metrics } from './metrics.ts';
 import { Pages } from './pages.ts';
 import { ParserFaults } from './parser-faults.ts';
-import { addRestRoutes } from './rest.ts';
+import { addRestRoutes, apiMount } from './rest.ts';
 import { Router } from './router.ts';
 import { addServiceRoutes } from './service-routes.ts';
 import { addSignInPage } from './sign-in-page.ts';
@@ -70,12 +71,19 @@ export function createServer({ context, log, metrics, trustProxy }: ServerOption
 	let stopping = false;
 	let idle: (() => void) | undefined;
 
-	addRestRoutes(router, gate, answers, trustProxy);
+	addRestRoutes(router, gate, answers, trustProxy, apiMount(gate));
 	addServiceRoutes(router, context, answers, metrics);
-	addSignInPage(router, gate, answers, trustProxy);
 	const pages = new Pages(answers);
 	pages.addAssets(router);
 	addLinkPages(router, gate, answers, pages);
+	addSignInPage(router, gate, pages, trustProxy);
+	addConsole(router, {
+		gate,
+		answers,
+		pages,
+		trustProxy,
+		onFault: (error) => log.error({ cause: causeOf(error) }, 'Removing an erased account failed.'),
+	});
 
 	function nextId(): string {
 		return `${prefix}-${(++requests).toString(36)}`;

@@ -170,11 +170,11 @@ function invalidKey(): Refusal {
 	);
 }
 
-/** The refusal of a call that {@link Gate.admit} did not admit. */
-export function rateLimited(state: RateState): Refusal {
+/** The refusal of a call that {@link Gate.admit} did not admit. @param caller begins the sentence that says so. */
+export function rateLimited(state: RateState, caller = 'This API key'): Refusal {
 	return new Refusal(
 		'rate_limited',
-		`This API key made its ${state.limit} ${state.policy} of this minute. Wait ${state.resetSeconds} seconds; put several writes into one batch, which counts once.`,
+		`${caller} made its ${state.limit} ${state.policy} of this minute. Wait ${state.resetSeconds} seconds; put several writes into one batch, which counts once.`,
 		{ limit: state.limit, retry_after: state.resetSeconds },
 	);
 }

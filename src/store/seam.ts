@@ -1,4 +1,4 @@
-import type { AccountCommand, AccountOutcome, Caller, KeyRecord } from '../accounts/rules.ts';
+import type { AccountCommand, AccountOutcome, Caller, KeyRecord, Session } from '../accounts/rules.ts';
 import type { Awaitable } from '../awaitable.ts';
 import type { Filter } from '../domain/filter.ts';
 import type { Link } from '../domain/link.ts';
@@ -52,11 +52,15 @@ export interface VersionText {
 export interface Reader {
 	/** The caller behind the live key with this hash. */
 	caller(accountId: string, secretHash: string): Awaitable<Caller | undefined>;
-	/** A number that moves on with every revocation, before it is answered. Undefined where the engine cannot know. */
+	/** A number that moves on with every end of a key or session, before it is answered. Undefined where the engine cannot know. */
 	revocations(): number | undefined;
 	/** The live link with this hash. */
 	link(accountId: string, tokenHash: string, now: number): Awaitable<Link | undefined>;
+	/** The live session with this hash. */
+	session(accountId: string, secretHash: string, now: number): Awaitable<Session | undefined>;
 	keys(accountId: string): Awaitable<KeyRecord[]>;
+	/** What counts against the account's limits: tables with live rows, and bytes of live rows. */
+	usage(accountId: string): Awaitable<Usage | undefined>;
 	/** The id of the account with this email address. */
 	accountOf(email: string): Awaitable<string | undefined>;
 	/** Texts of the rows that match, in order of creation, joined by commas. */
@@ -84,6 +88,12 @@ export interface Reader {
 export interface Pieces<T> extends AsyncIterable<T> {
 	/** Lets go of it. Needed where the pieces are not read to their end, or not at all; harmless otherwise. */
 	close(): void;
+}
+
+/** What an account holds. */
+export interface Usage {
+	readonly tables: number;
+	readonly bytes: number;
 }
 
 export type ExportPiece = { readonly table: string } | { readonly rows: readonly string[] };

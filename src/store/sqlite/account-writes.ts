@@ -6,8 +6,10 @@ import {
 	keyToGiveUp,
 	type MagicLink,
 	type NewKey,
+	type NewSession,
 	requireMagicLink,
 	requireRoomForKey,
+	sessionsToGiveUp,
 } from '../../accounts/rules.ts';
 import { isRowId } from '../../domain/id.ts';
 import { requireRoomForLink } from '../../domain/link.ts';
@@ -61,6 +63,12 @@ export class AccountWrites {
 				return { count: this.#exec('DELETE FROM magic_links WHERE token_hash = ?', command.tokenHash) };
 			case 'verifyMagicLink':
 				return this.#verify(command.tokenHash, command.freshAccountId, command.key, now);
+			case 'verifyMagicLinkForSession':
+				return this.#beginSession(command.tokenHash, command.freshAccountId, command.session, now);
+			case 'endSession': {
+				const revoked = this.#endSession(command.accountId, command.secretHash);
+				return { count: revoked.length, revoked };
+			}
 			case 'createKey':
 				requireRoomForKey(this.#liveKeys(command.accountId));
 				return this.#createKey(command.accountId, command.key, now);
@@ -95,7 +103,8 @@ export class AccountWrites {
 		return liveKeysOf(this.#db, accountId);
 	}
 
-	#verify(tokenHash: string, freshAccountId: string, key: NewKey, now: number): Outcome {
+	/** @throws Refusal invalid_magic_link */
+	#liveMagicLink(tokenHash: string, now: number): MagicLink {
 		const row = this.#db
 			.prepare('SELECT email, expires_at, used_at FROM magic_links WHERE token_hash = ?')
 			.get(tokenHash);
@@ -103,13 +112,49 @@ export class AccountWrites {
 			row === undefined
 				? undefined
 				: { email: row.email as string, expiresAt: row.expires_at as number, usedAt: row.used_at as number | null };
-		const link = requireMagicLink(found, now);
+		return requireMagicLink(found, now);
+	}
+
+	#useMagicLink(tokenHash: string, now: number): void {
+		this.#exec('UPDATE magic_links SET used_at = ? WHERE token_hash = ?', now, tokenHash);
+	}
+
+	#verify(tokenHash: string, freshAccountId: string, key: NewKey, now: number): Outcome {
+		const link = this.#liveMagicLink(tokenHash, now);
 		const known = this.#db.prepare('SELECT account_id FROM accounts WHERE email = ?').get(link.email);
 		const toGiveUp = known === undefined ? undefined : keyToGiveUp(this.#liveKeys(known.account_id as string));
-		this.#exec('UPDATE magic_links SET used_at = ? WHERE token_hash = ?', now, tokenHash);
+		this.#useMagicLink(tokenHash, now);
 		const accountId = this.#ensureAccount(link.email, freshAccountId, now);
 		const revoked = toGiveUp === undefined ? [] : (this.#revoke(accountId, toGiveUp.id, now).revoked ?? []);
 		return { ...this.#createKey(accountId, key, now), revoked };
+	}
+
+	#beginSession(tokenHash: string, freshAccountId: string, session: NewSession, now: number): Outcome {
+		const { email } = this.#liveMagicLink(tokenHash, now);
+		this.#useMagicLink(tokenHash, now);
+		const accountId = this.#ensureAccount(email, freshAccountId, now);
+		const live = this.#db
+			.prepare('SELECT secret_hash FROM sessions WHERE account_id = ? AND expires_at > ? ORDER BY expires_at')
+			.all(accountId, now);
+		const toGiveUp = sessionsToGiveUp(live.map((row) => row.secret_hash as string));
+		const revoked = toGiveUp.flatMap((secretHash) => this.#endSession(accountId, secretHash));
+		this.#exec(
+			'INSERT INTO sessions (account_id, secret_hash, session_id, created_at, expires_at) VALUES (?, ?, ?, ?, ?)',
+			accountId,
+			session.secretHash,
+			session.id,
+			stamp(now),
+			session.expiresAt,
+		);
+		return { accountId, revoked };
+	}
+
+	/** @returns the id of the session, if it was there. */
+	#endSession(accountId: string, secretHash: string): string[] {
+		return this.#db
+			.prepare('DELETE FROM sessions WHERE account_id = ? AND secret_hash = ? RETURNING session_id')
+			.all(accountId, secretHash)
+			.map((row) => row.session_id as string);
 	}
 
 	#ensureAccount(email: string, freshAccountId: string, now: number): string {
@@ -188,11 +233,14 @@ export class AccountWrites {
 	#erase(accountId: string): Outcome {
 		const account = this.#db.prepare('SELECT email FROM accounts WHERE account_id = ?').get(accountId);
 		if (account === undefined) return { count: 0 };
-		const revoked = keysOf(this.#db, accountId).map((key) => key.id);
+		const sessions = this.#db.prepare('DELETE FROM sessions WHERE account_id = ? RETURNING session_id').all(accountId);
+		const revoked = [
+			...keysOf(this.#db, accountId).map((key) => key.id),
+			...sessions.map((row) => row.session_id as string),
+		];
 		this.#exec('DELETE FROM magic_links WHERE email = ?', account.email!);
 		this.#exec(`DELETE FROM usage WHERE ${OF_ACCOUNT}`, accountId);
 		this.#exec('DELETE FROM links WHERE account_id = ?', accountId);
-		this.#exec('DELETE FROM sessions WHERE account_id = ?', accountId);
 		this.#exec('DELETE FROM api_keys WHERE account_id = ?', accountId);
 		this.#exec('DELETE FROM accounts WHERE account_id = ?', accountId);
 		this.#exec('INSERT INTO erasures (account_id) VALUES (?)', accountId);

@@ -1,10 +1,10 @@
 import { timingSafeEqual } from 'node:crypto';
-import type { Caller, KeyRecord } from '../../accounts/rules.ts';
+import type { Caller, KeyRecord, Session } from '../../accounts/rules.ts';
 import type { Filter } from '../../domain/filter.ts';
 import { isRowId } from '../../domain/id.ts';
 import type { Link, LinkTarget } from '../../domain/link.ts';
 import { Refusal } from '../../errors.ts';
-import type { ExportPiece, Pieces, VersionText } from '../seam.ts';
+import type { ExportPiece, Pieces, Usage, VersionText } from '../seam.ts';
 import { type Database, openReader, type Statement } from './driver.ts';
 import { Finder, type IndexHints, sqlLimit } from './finder.ts';
 import { idBytes } from './ids.ts';
@@ -27,6 +27,7 @@ export class SqliteReader {
 	readonly #joined: Statement;
 	readonly #caller: Statement;
 	readonly #link: Statement;
+	readonly #session: Statement;
 	readonly #versions: Statement;
 	readonly #tables: Statement;
 	/** Accounts whose snapshot is open. */
@@ -53,6 +54,10 @@ export class SqliteReader {
 			`SELECT l.token_hash, l.key_id, l.target, l.expires_at FROM links l JOIN api_keys k USING (account_id, key_id)
 				WHERE l.account_id = ? AND l.token_hash = ? AND l.expires_at > ? AND k.revoked_at IS NULL`,
 		);
+		this.#session = this.#db.prepare(
+			`SELECT s.session_id, s.secret_hash, s.expires_at, a.email FROM sessions s JOIN accounts a USING (account_id)
+				WHERE s.account_id = ? AND s.secret_hash = ? AND s.expires_at > ?`,
+		);
 		this.#versions = this.#db.prepare(
 			`SELECT version, archived_at, deleted, text FROM versions
 				WHERE table_no = ? AND id = ? AND archived_at >= ? ORDER BY version DESC LIMIT ?`,
@@ -77,6 +82,24 @@ export class SqliteReader {
 		if (!same) return undefined;
 		const target = JSON.parse(row.target as string) as LinkTarget;
 		return { accountId, keyId: row.key_id as string, target, expiresAt: row.expires_at as number };
+	}
+
+	session(accountId: string, secretHash: string, now: number): Session | undefined {
+		const row = this.#session.get(accountId, secretHash, now);
+		if (row === undefined) return undefined;
+		const same = timingSafeEqual(Buffer.from(row.secret_hash as string), Buffer.from(secretHash));
+		if (!same) return undefined;
+		return {
+			accountId,
+			id: row.session_id as string,
+			email: row.email as string,
+			expiresAt: row.expires_at as number,
+		};
+	}
+
+	usage(accountId: string): Usage | undefined {
+		const row = this.#db.prepare('SELECT tables, bytes FROM account_usage WHERE account_id = ?').get(accountId);
+		return row === undefined ? undefined : { tables: row.tables as number, bytes: row.bytes as number };
 	}
 
 	keys(accountId: string): KeyRecord[] {
