@@ -16,7 +16,8 @@ export type Members = Record<string, unknown>;
 export function parse(text: string): unknown {
 	const revive = (_name: string, value: unknown, context?: { source?: string }): unknown => {
 		if (typeof value !== 'number' || context?.source === undefined || rawJSON === undefined) return value;
-		return Number.isSafeInteger(value) || !Number.isInteger(value) ? value : rawJSON(context.source);
+		// Also 1e400 and 1e-400: the service says what is wrong with them, where null and 0 would be stored without a word.
+		return JSON.stringify(value) === context.source ? value : rawJSON(context.source);
 	};
 	return JSON.parse(text, revive as (name: string, value: unknown) => unknown);
 }

@@ -1,0 +1,193 @@
+import { useRef, useState } from 'preact/hooks';
+import { NewKey } from '../shared/new-key.tsx';
+import { createKey, type Key, listKeys, revokeKey } from './api.ts';
+import { Dialog } from './dialog.tsx';
+import { Done, Time, Title, Trouble } from './parts.tsx';
+import { useLoad } from './use-load.ts';
+
+/** The account's API keys: which there are, a new one, and the end of one. */
+export function KeysPage() {
+	const keys = useLoad(listKeys, []);
+	const [made, setMade] = useState<string>();
+	const [revoking, setRevoking] = useState<Key>();
+	const [revoked, setRevoked] = useState<string>();
+	const live = keys.value?.filter((key) => key.revoked_at === null) ?? [];
+	const dead = keys.value?.filter((key) => key.revoked_at !== null) ?? [];
+	return (
+		<>
+			<Title text="Keys">
+				<p class="muted">
+					A key lets an agent into this whole account. Give each agent its own, so that one can be revoked alone.
+				</p>
+			</Title>
+			{made === undefined ? (
+				<CreateKey
+					onMade={(key) => {
+						setMade(key);
+						setRevoked(undefined);
+						keys.reload();
+					}}
+				/>
+			) : (
+				<Made apiKey={made} onDone={() => setMade(undefined)} />
+			)}
+			<Done>{revoked !== undefined && `“${revoked}” is revoked. It does not work any more.`}</Done>
+			<Trouble problem={keys.problem} />
+			{keys.value !== undefined && live.length === 0 && <p class="muted">There is no live key.</p>}
+			{live.length > 0 && <KeyTable title="Live keys" keys={live} onRevoke={setRevoking} />}
+			{dead.length > 0 && (
+				<details>
+					<summary class="small">Revoked keys ({dead.length})</summary>
+					<KeyTable title="Revoked keys" keys={dead} />
+				</details>
+			)}
+			{revoking !== undefined && (
+				<Revoke
+					target={revoking}
+					onClose={() => setRevoking(undefined)}
+					onRevoked={() => {
+						setRevoked(revoking.name);
+						setRevoking(undefined);
+						keys.reload();
+					}}
+				/>
+			)}
+		</>
+	);
+}
+
+function CreateKey({ onMade }: { readonly onMade: (key: string) => void }) {
+	const name = useRef<HTMLInputElement>(null);
+	const [problem, setProblem] = useState<unknown>();
+	const [busy, setBusy] = useState(false);
+	const create = async (event: Event): Promise<void> => {
+		event.preventDefault();
+		setBusy(true);
+		setProblem(undefined);
+		try {
+			onMade(await createKey(name.current!.value.trim()));
+		} catch (error) {
+			setProblem(error);
+			setBusy(false);
+		}
+	};
+	return (
+		<section class="card" aria-labelledby="create-title">
+			<h2 id="create-title">Make a key</h2>
+			<form class="line" onSubmit={(event) => void create(event)}>
+				<label class="grow">
+					<span class="small muted">Name, so that you know it again</span>
+					<input ref={name} required maxLength={80} autocomplete="off" placeholder="laptop agent" />
+				</label>
+				<button type="submit" class="primary" disabled={busy}>
+					Make a key
+				</button>
+			</form>
+			<Trouble problem={problem} />
+		</section>
+	);
+}
+
+function Made({ apiKey, onDone }: { readonly apiKey: string; readonly onDone: () => void }) {
+	const focus = (heading: HTMLHeadingElement | null): void => heading?.focus();
+	return (
+		<section class="card made" aria-labelledby="made-title">
+			<h2 id="made-title" tabIndex={-1} ref={focus}>
+				Your new key
+			</h2>
+			<NewKey apiKey={apiKey} />
+			<div class="actions">
+				<button type="button" onClick={onDone}>
+					I have copied it
+				</button>
+			</div>
+		</section>
+	);
+}
+
+function KeyTable(props: {
+	readonly title: string;
+	readonly keys: readonly Key[];
+	readonly onRevoke?: (key: Key) => void;
+}) {
+	const { title, keys, onRevoke } = props;
+	return (
+		<section class="scroller card" aria-label={title}>
+			<table class="keys">
+				<thead>
+					<tr>
+						<th scope="col">Name</th>
+						<th scope="col">Begins with</th>
+						<th scope="col">Created</th>
+						<th scope="col">{onRevoke === undefined ? 'Revoked' : 'Last used'}</th>
+						{onRevoke !== undefined && (
+							<th scope="col">
+								<span class="hidden">Revoke</span>
+							</th>
+						)}
+					</tr>
+				</thead>
+				<tbody>
+					{keys.map((key) => (
+						<tr key={key.id}>
+							<th scope="row">
+								<bdi>{key.name}</bdi>
+							</th>
+							<td class="mono">{key.prefix}…</td>
+							<td class="muted">
+								<Time stamp={key.created_at} />
+							</td>
+							<td class="muted">
+								<Used stamp={onRevoke === undefined ? key.revoked_at : key.last_used_at} />
+							</td>
+							{onRevoke !== undefined && (
+								<td>
+									<button type="button" class="danger" onClick={() => onRevoke(key)}>
+										Revoke<span class="hidden"> {key.name}</span>
+									</button>
+								</td>
+							)}
+						</tr>
+					))}
+				</tbody>
+			</table>
+		</section>
+	);
+}
+
+function Used({ stamp }: { readonly stamp: string | null }) {
+	return stamp === null ? <>never</> : <Time stamp={stamp} />;
+}
+
+function Revoke(props: { readonly target: Key; readonly onClose: () => void; readonly onRevoked: () => void }) {
+	const { target, onClose, onRevoked } = props;
+	const [problem, setProblem] = useState<unknown>();
+	const [busy, setBusy] = useState(false);
+	const revoke = async (): Promise<void> => {
+		setBusy(true);
+		try {
+			await revokeKey(target.id);
+			onRevoked();
+		} catch (error) {
+			setProblem(error);
+			setBusy(false);
+		}
+	};
+	return (
+		<Dialog title={`Revoke “${target.name}”?`} onClose={onClose}>
+			<p>
+				Whatever uses <code>{target.prefix}…</code> stops working at once, and so do the links that it made. This cannot
+				be undone.
+			</p>
+			<Trouble problem={problem} />
+			<div class="actions">
+				<button type="button" class="danger" disabled={busy} onClick={() => void revoke()}>
+					Revoke the key
+				</button>
+				<button type="button" class="quiet" onClick={onClose}>
+					Keep it
+				</button>
+			</div>
+		</Dialog>
+	);
+}
