@@ -59,7 +59,7 @@ export const ERROR_CATALOGUE = {
 	link_limit_reached: [429, 'The account has as many live links as it may.'],
 	// Pages.
 	link_not_found: [404, 'The link is unknown, has expired, or the key that made it was revoked.'],
-	link_read_only: [405, 'What the link shows cannot be changed through it.'],
+	link_read_only: [403, 'What the link shows cannot be changed through it.'],
 	precondition_required: [428, 'The request does not say which state of the row it changes.'],
 	cross_origin_request: [403, 'The request comes from a page of another origin.'],
 	session_required: [401, 'There is no session, or it has ended.'],

@@ -11,6 +11,7 @@ import {
 	pathText,
 	type Scalar,
 } from './json.ts';
+import type { RowText } from './row.ts';
 import { equalityKey } from './value.ts';
 
 /**
@@ -74,6 +75,23 @@ export function matches(filter: Filter, row: JsonObject): boolean {
 	return filter.members.every((name, i) => member(row, name) === filter.values[i]);
 }
 
+/** Most texts that {@link mayMatch} looks for: the first ones leave few rows. */
+const MAX_MARKS = 8;
+
+/**
+ * A quick look at rows' texts before they are parsed: one that lacks a member of the filter, or has it with another value only,
+ * cannot match. Texts are compact JSON (see `domain/row.ts`), so each member is spelled in one way.
+ */
+export function mayMatch(filter: Filter): (row: RowText) => boolean {
+	const marks = filter.members.slice(0, MAX_MARKS).map((name, i) => {
+		const value = filter.values[i]!;
+		// Great integers are stored with all their digits.
+		const spelled = typeof value === 'number' && Math.abs(value) > Number.MAX_SAFE_INTEGER ? '' : JSON.stringify(value);
+		return `${JSON.stringify(name)}:${spelled}`;
+	});
+	return (row) => marks.every((mark) => row.includes(mark));
+}
+
 /** The filter's own key in an index on its members (see `domain/value.ts`). */
 export function filterKey(filter: Filter): Uint8Array {
 	return equalityKey(filter.values);
@@ -83,16 +101,29 @@ export function filterKey(filter: Filter): Uint8Array {
 export function partialKey(filter: Filter, members: readonly string[]): Uint8Array | undefined {
 	const values: Scalar[] = [];
 	for (const name of members) {
-		const at = filter.members.indexOf(name);
+		const at = placeOf(filter, name);
 		if (at === -1) return undefined;
 		values.push(filter.values[at]!);
 	}
 	return equalityKey(values);
 }
 
+/** Where a member stands in the filter, or -1. Members stand in order of name, and there may be tens of thousands. */
+function placeOf({ members }: Filter, name: string): number {
+	let [low, high] = [0, members.length - 1];
+	while (low <= high) {
+		const middle = (low + high) >>> 1;
+		const here = members[middle]!;
+		if (here === name) return middle;
+		if (here < name) low = middle + 1;
+		else high = middle - 1;
+	}
+	return -1;
+}
+
 /** The id that a filter asks for: undefined where it does not filter on `id`, null where no row can have what it asks. */
 export function filterId(filter: Filter): string | null | undefined {
-	const at = filter.members.indexOf('id');
+	const at = placeOf(filter, 'id');
 	if (at === -1) return undefined;
 	const id = filter.values[at];
 	return typeof id === 'string' ? id : null;

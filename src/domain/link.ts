@@ -70,16 +70,21 @@ export function requireRoomForLink(live: readonly number[], now: number): void {
 	);
 }
 
-/** Control characters, path separators, and characters that turn the direction of text, which disguise a name's ending. */
-const FAULTY_IN_FILE_NAMES = /[\p{Cc}/\\\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/u;
+/**
+ * Control characters, path separators, line separators, and characters that are not seen or turn the direction of text, which
+ * disguise a name's ending. The two joiners stay: Persian and emoji are written with them.
+ */
+const FAULTY_IN_FILE_NAMES = /[\p{Cc}\p{Zl}\p{Zp}/\\]|(?![\u200c\u200d])\p{Cf}/u;
+/** Blanks at either end, and dots at the end, which file systems drop. */
+const FAULTY_ENDS = /^\p{Z}|[\p{Z}.]$/u;
 
 /** @throws Refusal invalid_filename */
 export function checkFileName(name: string): string {
 	const fits = name !== '' && Buffer.byteLength(name) <= MAX_FILE_NAME_BYTES;
-	if (fits && name.isWellFormed() && !FAULTY_IN_FILE_NAMES.test(name) && !/^\.+$/.test(name)) return name;
+	if (fits && name.isWellFormed() && !FAULTY_IN_FILE_NAMES.test(name) && !FAULTY_ENDS.test(name)) return name;
 	throw new Refusal(
 		'invalid_filename',
-		`A file name has 1 to ${MAX_FILE_NAME_BYTES} bytes, no slash, no control character and no change of text direction. Send for example "plan.md".`,
+		`A file name has 1 to ${MAX_FILE_NAME_BYTES} bytes, no slash, no control or invisible character, no blank at either end and no dot at the end. Send for example "plan.md".`,
 		{ field: 'filename', limit: MAX_FILE_NAME_BYTES },
 	);
 }
@@ -91,10 +96,12 @@ const MAX_MEDIA_TYPE_CHARACTERS = 127;
 
 /** @throws Refusal invalid_media_type */
 export function checkMediaType(type: string): string {
-	if (type.length <= MAX_MEDIA_TYPE_CHARACTERS && MEDIA_TYPE.test(type)) return type;
+	const fits = type.length <= MAX_MEDIA_TYPE_CHARACTERS && MEDIA_TYPE.test(type) && !/^multipart\//i.test(type);
+	const charset = /; *charset="?([^";]*)/i.exec(type)?.[1] ?? 'utf-8';
+	if (fits && charset.toLowerCase() === 'utf-8') return type;
 	throw new Refusal(
 		'invalid_media_type',
-		`A media type is a type and a subtype, of up to ${MAX_MEDIA_TYPE_CHARACTERS} characters in all. Send for example "text/markdown".`,
+		`A media type is a type and a subtype, of up to ${MAX_MEDIA_TYPE_CHARACTERS} characters in all, and texts are sent in UTF-8. Send for example "text/markdown".`,
 		{ field: 'mimeType', limit: MAX_MEDIA_TYPE_CHARACTERS },
 	);
 }
@@ -137,14 +144,20 @@ export function mediaTypeOf(filename: string): string {
 	return TEXT_TYPES.find(([known]) => known === ending)?.[1] ?? 'text/plain';
 }
 
+/** Characters of a part that a made file name takes over. */
+const PART_CHARACTERS = 60;
+
 /** A file name made from parts that name what the link shows; `type` gives its ending. */
 export function fileNameFor(parts: readonly string[], type: string): string {
 	const essence = type.split(';')[0]!.trim().toLowerCase();
 	const ending = TEXT_TYPES.find(([, known]) => known === essence)?.[0] ?? 'txt';
-	const name = parts
-		.map((part) => part.replaceAll(/[^\p{L}\p{N}_.-]+/gu, '-').replaceAll(/^[-.]+|[-.]+$/g, ''))
+	// Words of each part, so that no name begins or ends with a dot or a dash. Parts come from callers and may be of any length.
+	const words = parts.map(
+		(part) => part.slice(0, PART_CHARACTERS).match(/[\p{L}\p{N}_]+(?:[.-][\p{L}\p{N}_]+)*/gu) ?? [],
+	);
+	const name = words
+		.map((some) => some.join('-'))
+		.filter((text) => text !== '')
 		.join('-');
-	// Cut by code points: each has at most four bytes of UTF-8.
-	const short = [...name].slice(0, Math.floor((MAX_FILE_NAME_BYTES - 20) / 4)).join('');
-	return `${short === '' ? 'text' : short}.${ending}`;
+	return `${name === '' ? 'text' : name}.${ending}`;
 }

@@ -1,4 +1,3 @@
-import { hash } from 'node:crypto';
 import { Refusal } from '../errors.ts';
 import { type JsonDocument, type JsonObject, type Path, pathText } from './json.ts';
 import { parseJson } from './json-text.ts';
@@ -8,13 +7,6 @@ import { parseJson } from './json-text.ts';
  * that the service owns have texts of fixed length, so own members are cut out and put back without parsing.
  */
 export type RowText = string;
-
-/** Stands for one state of one row: equal only for equal texts. */
-export type RowTag = string;
-
-export function rowTag(row: RowText): RowTag {
-	return hash('sha256', row, 'base64url');
-}
 
 /** The members that the service owns. */
 export const SYSTEM_MEMBERS: readonly string[] = ['id', 'created_at', 'updated_at'];

@@ -3,18 +3,7 @@ import { KEPT_ANSWER_PROTECTED_MS, MAX_RESULT_CHARACTERS, type WriteLimits } fro
 import type { Filter } from './filter.ts';
 import type { JsonObject } from './json.ts';
 import { parseJson } from './json-text.ts';
-import {
-	assemble,
-	identityOf,
-	mergePatch,
-	ownTextOf,
-	type RowTag,
-	type RowText,
-	rowBytes,
-	rowTag,
-	stamp,
-	stampAfter,
-} from './row.ts';
+import { assemble, identityOf, mergePatch, ownTextOf, type RowText, rowBytes, stamp, stampAfter } from './row.ts';
 
 /**
  * Every rule of changing rows, as pure functions over data. A write is told in four steps that an engine repeats for each
@@ -34,10 +23,10 @@ export type RowOperation =
 			readonly action: 'update_row';
 			readonly id: string;
 			readonly patch: string;
-			readonly ifUnchanged?: RowTag | undefined;
+			readonly ifUnchanged?: RowState | undefined;
 	  }
 	/** Replaces all own members, for an editor that saw the whole row. */
-	| { readonly action: 'replace_row'; readonly id: string; readonly own: string; readonly ifUnchanged: RowTag }
+	| { readonly action: 'replace_row'; readonly id: string; readonly own: string; readonly ifUnchanged: RowState }
 	| {
 			readonly action: 'update_where';
 			readonly filter: Filter;
@@ -51,6 +40,12 @@ export type RowOperation =
 			readonly action: 'refuse';
 			readonly refusal: { code: Refusal['code']; message: string; details?: Refusal['details'] };
 	  };
+
+/**
+ * Names one state of a live row: the number of its newest archived version, which every change moves on and nothing moves back.
+ * Unlike a hash of the row it tells nothing of what the row holds.
+ */
+export type RowState = number;
 
 export interface Idempotency {
 	readonly key: string;
@@ -271,9 +266,9 @@ function decideReplaceRow(operation: Of<'replace_row'>, loaded: Loaded, limits: 
 	return { changes: [update], result: `{"row":${update.text}}`, replayed: false };
 }
 
-/** @throws Refusal row_changed unless the row is still the one that the tag was made of (RFC 9110 section 13.1.1). */
-function requireUnchanged(row: StoredRow, tag: RowTag): void {
-	if (rowTag(row.text) === tag) return;
+/** @throws Refusal row_changed unless the row is still in the state that the caller saw (RFC 9110 section 13.1.1). */
+function requireUnchanged(row: StoredRow, seen: RowState): void {
+	if (row.version === seen) return;
 	throw new Refusal(
 		'row_changed',
 		'The row was changed meanwhile, so nothing was saved. Read it again, bring both states together, and save that.',

@@ -55,11 +55,11 @@ export class Answers {
 		this.#onAnswered(exchange, status);
 	}
 
-	/** Sends what an operation answers. @param more further headers, names and values in turn. */
-	answer(exchange: Exchange, status: number, answer: Answer, more: readonly string[] = []): void {
-		const headers = ['Content-Type', JSON_TYPE, ...more];
+	/** Sends what an operation answers. */
+	answer(exchange: Exchange, status: number, answer: Answer): void {
+		const headers = ['Content-Type', JSON_TYPE];
 		if (answer.replayed) headers.push('Idempotency-Replayed', 'true');
-		if (answer.tag !== undefined) headers.push('ETag', `"${answer.tag}"`);
+		if (answer.state !== undefined) headers.push('ETag', `"${answer.state}"`);
 		if (typeof answer.body === 'string') this.text(exchange, status, headers, answer.body);
 		else this.#pieces(exchange, status, headers, answer.body);
 	}
@@ -149,6 +149,7 @@ export class Answers {
 
 function addCommonHeaders(headers: string[], exchange: Exchange): void {
 	headers.push('X-Request-Id', exchange.id, 'X-Content-Type-Options', 'nosniff', 'Cache-Control', 'no-store');
+	if (exchange.headers.length > 0) headers.push(...exchange.headers);
 	if (exchange.rate !== undefined) addRateHeaders(headers, exchange.rate);
 }
 

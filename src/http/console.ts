@@ -58,7 +58,7 @@ export function addConsole(router: Router, { gate, answers, pages, trustProxy, o
 	}
 
 	function json(exchange: Exchange, body: object, more: readonly string[] = []): void {
-		answers.text(exchange, 200, ['Content-Type', JSON_TYPE, ...inertHeaders(), ...more], JSON.stringify(body));
+		answers.text(exchange, 200, ['Content-Type', JSON_TYPE, ...more], JSON.stringify(body));
 	}
 
 	/** The member of the one JSON object that the body is; undefined where it has none. */
@@ -112,8 +112,9 @@ export function addConsole(router: Router, { gate, answers, pages, trustProxy, o
 		headers: inertHeaders(),
 	};
 	addRestRoutes(router, gate, answers, trustProxy, mount);
-	const route = (handler: Handler) => ({ handler, operation: undefined });
-	router.add('/console', { GET: route((exchange) => pages.send(exchange, 200, 'console')) });
+	const page: Handler = (exchange) => pages.send(exchange, 200, 'console');
+	const route = (handler: Handler) => ({ handler, operation: undefined, headers: inertHeaders() });
+	router.add('/console', { GET: { handler: page, operation: undefined } });
 	router.add(`${PREFIX}/session`, { GET: route(view) });
 	router.add(`${PREFIX}/sign-in`, { POST: route(signIn) });
 	router.add(`${PREFIX}/sign-out`, { POST: route(signOut) });

@@ -16,6 +16,8 @@ export interface Exchange {
 	params: Readonly<Record<string, string>>;
 	/** The operation behind the route, where it is one of the contract's. */
 	operation: OperationId | undefined;
+	/** Headers that every answer on the route has, refusals too: names and values in turn. */
+	headers: readonly string[];
 	/** Who calls, once the gate knows. */
 	caller: Caller | undefined;
 	/** What the rate limit says of the call; undefined where it is off or was not asked. */

@@ -42,7 +42,7 @@ export function addLinkPages(router: Router, gate: Gate, answers: Answers, pages
 		return (exchange) =>
 			then(gate.link(exchange.params.token!, 'viewer'), (link) =>
 				then(gate.runLinked(operation, admitted(exchange, operation, link), {}), (answer) =>
-					answers.answer(exchange, 200, answer, inertHeaders()),
+					answers.answer(exchange, 200, answer),
 				),
 			);
 	}
@@ -58,8 +58,8 @@ export function addLinkPages(router: Router, gate: Gate, answers: Answers, pages
 				const body = { document, value: document.value, path: [] };
 				// A body may take its time, and the link may have ended meanwhile.
 				const link = await gate.link(params.token!, 'viewer');
-				const ifUnchanged = tagOf(request.headers['if-match']);
-				answers.answer(exchange, 200, await gate.runLinked(operation, link, { body, ifUnchanged }), inertHeaders());
+				const ifUnchanged = stateOf(request.headers['if-match']);
+				answers.answer(exchange, 200, await gate.runLinked(operation, link, { body, ifUnchanged }));
 			} finally {
 				release();
 			}
@@ -72,7 +72,7 @@ export function addLinkPages(router: Router, gate: Gate, answers: Answers, pages
 			try {
 				const link = admitted(exchange, 'downloadLink', await gate.link(exchange.params.token!, kind));
 				const { body } = await gate.runLinked('downloadLink', link, {});
-				const headers = ['Content-Type', fileType(link.target.mimeType), ...inertHeaders()];
+				const headers = ['Content-Type', fileType(link.target.mimeType)];
 				headers.push('Content-Disposition', contentDisposition(link.target.filename));
 				answers.text(exchange, 200, headers, body as string);
 			} catch (error) {
@@ -83,8 +83,8 @@ export function addLinkPages(router: Router, gate: Gate, answers: Answers, pages
 			}
 		};
 
-	const route = (handler: Handler) => ({ handler, operation: undefined });
-	router.add('/view/{token}', { GET: route(page) });
+	const route = (handler: Handler) => ({ handler, operation: undefined, headers: inertHeaders() });
+	router.add('/view/{token}', { GET: { handler: page, operation: undefined } });
 	router.add('/view/{token}/data', { GET: route(read('viewLink')), PUT: route(change('saveLink')) });
 	router.add('/view/{token}/versions', { GET: route(read('listLinkVersions')) });
 	router.add('/view/{token}/restore', { POST: route(change('restoreLinkVersion')) });
@@ -92,9 +92,13 @@ export function addLinkPages(router: Router, gate: Gate, answers: Answers, pages
 	router.add('/download/{token}', { GET: route(download('download')) });
 }
 
-/** The one entity tag of an `If-Match` header (RFC 9110 section 13.1.1); undefined for none, for several and for `*`. */
-function tagOf(header: string | undefined): string | undefined {
-	return /^\s*"([^"]*)"\s*$/.exec(header ?? '')?.[1];
+/**
+ * The state that the entity tag of an `If-Match` header names (RFC 9110 section 13.1.1); undefined for no header, several tags and
+ * `*`. Proxies that compress make tags weak, which changes nothing of what ours mean.
+ */
+function stateOf(header: string | undefined): number | undefined {
+	const tag = /^\s*(?:W\/)?"(\d{1,15})"\s*$/.exec(header ?? '')?.[1];
+	return tag === undefined ? undefined : Number(tag);
 }
 
 /** The file's media type: what we hold is text in UTF-8, whatever charset the type claims. */

@@ -28,7 +28,7 @@ const MALFORMED: Fault = [400, 'bad_request', 'The HTTP request is malformed. Se
 const TUNNEL: Fault = [
 	405,
 	'method_not_allowed',
-	'This server is no proxy. Send GET, POST or DELETE to one of its paths.',
+	'This server is no proxy. Send GET, POST, PUT or DELETE to one of its paths.',
 ];
 
 /** Told of each such answer. */
@@ -68,7 +68,7 @@ function answerAndClose(socket: Duplex, [status, code, message]: Fault, id: stri
 	const body = errorBody({ code, message });
 	const head = [
 		`HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
-		...(status === 405 ? ['Allow: GET, HEAD, POST, DELETE, OPTIONS'] : []),
+		...(status === 405 ? ['Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS'] : []),
 		'Connection: close',
 		`X-Request-Id: ${id}`,
 		'X-Content-Type-Options: nosniff',

@@ -31,7 +31,7 @@ export interface Mount {
 	authenticate(request: IncomingMessage): Awaitable<Caller>;
 	/** What to call the caller in a sentence that says that it called too often. */
 	readonly caller: string;
-	/** Headers of every answer that is no refusal, names and values in turn. */
+	/** Headers of every answer, names and values in turn. */
 	readonly headers: readonly string[];
 }
 
@@ -57,6 +57,7 @@ export function addRestRoutes(router: Router, gate: Gate, answers: Answers, trus
 			{
 				operation: operation.open ? operation.id : undefined,
 				handler: handlerOf(operation, gate, answers, budget, trustProxy, mount),
+				headers: mount.headers,
 			},
 		]);
 		router.add(mount.prefix + path, Object.fromEntries(routes));
@@ -78,7 +79,7 @@ function handlerOf(
 		const { request } = exchange;
 		const run = (client: Client | undefined, bytes: Buffer | undefined): Awaitable<void> =>
 			then(gate.run(id, inputOf(exchange, operation, client, bytes)), (answer) =>
-				answers.answer(exchange, success, answer, mount.headers),
+				answers.answer(exchange, success, answer),
 			);
 		const read = (client: Client | undefined): Promise<void> => {
 			const revocations = gate.context.store.read.revocations();

@@ -13,6 +13,8 @@ export interface Path {
 export interface Route {
 	readonly handler: Handler;
 	readonly operation: OperationId | undefined;
+	/** Headers of every answer, refusals too: names and values in turn. */
+	readonly headers?: readonly string[];
 }
 
 export interface Match {

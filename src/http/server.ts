@@ -49,6 +49,7 @@ const CUT_MS = 1_500;
 
 /** In the log, where there is no route or no method. */
 const NONE = '(none)';
+const NO_HEADERS: readonly string[] = [];
 const NOBODY = { accountId: undefined, keyId: undefined };
 
 /** The path of a request target, in origin form or absolute form (RFC 9112 section 3.2). */
@@ -101,6 +102,7 @@ export function createServer({ context, log, metrics, trustProxy }: ServerOption
 			operation: undefined,
 			caller: undefined,
 			rate: undefined,
+			headers: NO_HEADERS,
 		};
 		try {
 			const done = dispatch(exchange);
@@ -127,6 +129,7 @@ export function createServer({ context, log, metrics, trustProxy }: ServerOption
 		if (route !== undefined) {
 			exchange.params = params;
 			exchange.operation = route.operation;
+			if (route.headers !== undefined) exchange.headers = route.headers;
 			return route.handler(exchange);
 		}
 		if (method !== 'OPTIONS') {

@@ -2,7 +2,7 @@ import type { Mailer } from '../accounts/mail.ts';
 import type { Caller } from '../accounts/rules.ts';
 import type { Awaitable } from '../awaitable.ts';
 import type { Json, JsonDocument, Path } from '../domain/json.ts';
-import type { RowTag } from '../domain/row.ts';
+import type { RowState } from '../domain/writes.ts';
 import { Refusal } from '../errors.ts';
 import type { OPERATIONS } from '../generated/operations.ts';
 import type { WriteLimits } from '../limits.ts';
@@ -72,8 +72,8 @@ export interface Answer {
 	readonly body: string | Pieces<string>;
 	/** True where the answer is a kept one. */
 	readonly replayed?: boolean;
-	/** Stands for the state of the one row that is shown. */
-	readonly tag?: RowTag;
+	/** The state of the one row that is shown. */
+	readonly state?: RowState;
 }
 
 export type Run = (context: Context, input: Input) => Awaitable<Answer>;

@@ -2,7 +2,7 @@ import { makeFilter, matches } from '../domain/filter.ts';
 import { type JsonObject, member } from '../domain/json.ts';
 import { parseJson } from '../domain/json-text.ts';
 import { checkMediaType, mediaTypeOf } from '../domain/link.ts';
-import { identityOf } from '../domain/row.ts';
+import { identityOf, SYSTEM_MEMBERS } from '../domain/row.ts';
 import { rowNotFound } from '../domain/writes.ts';
 import { Refusal } from '../errors.ts';
 import type { CreateTextFieldLinkBody } from '../generated/bodies.ts';
@@ -26,7 +26,13 @@ export const createTextFieldLink: Run = async (context, input) => {
 	textOf(parseJson(row) as JsonObject, field);
 	const { id } = identityOf(row);
 	const members = await makeLink(context, input, { kind: 'text', table, id, field, filename, mimeType });
-	return { body: JSON.stringify({ ...members, field, safety: safetyOf('edit', context.linkTtlSeconds) }) };
+	return {
+		body: JSON.stringify({
+			...members,
+			field,
+			safety: safetyOf(SYSTEM_MEMBERS.includes(field) ? 'read' : 'edit', context.linkTtlSeconds),
+		}),
+	};
 };
 
 /** The text of the one row that has the id, if any is given, and matches the filter, if any is given. */

@@ -17,6 +17,8 @@ import { bodyOf, type Input, type OperationId, type Part } from './context.ts';
 
 /** How operations read what a face handed over. Each rule of what may be sent is here or in the domain, once. */
 
+/** How much of a member's path is told: names come from callers. */
+const MAX_FIELD_CHARACTERS = 300;
 const TABLE_NAME = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/;
 
 /** @throws Refusal invalid_table_name */
@@ -61,7 +63,7 @@ export function invalidRequest(
 			expected: 'object',
 		});
 	}
-	const at = (fault?.instancePath ?? '').slice(1).replaceAll('/', '.');
+	const at = (fault?.instancePath ?? '').slice(1, MAX_FIELD_CHARACTERS).replaceAll('/', '.');
 	const field = fault?.keyword === 'required' ? joined(at, String(fault.params.missingProperty)) : at;
 	const wrong =
 		fault?.keyword === 'required' ? `The member "${field}" is missing` : `The member "${field}" ${problemOf(fault)}`;

@@ -1,17 +1,16 @@
 import { type Awaitable, then } from '../awaitable.ts';
-import { makeFilter } from '../domain/filter.ts';
-import { isObject, JsonDocument, type JsonObject, member } from '../domain/json.ts';
+import { checkString, isObject, JsonDocument, type JsonObject, member } from '../domain/json.ts';
 import { parseJson } from '../domain/json-text.ts';
 import type { Link, QueryTarget, RowTarget, TextTarget } from '../domain/link.ts';
-import { checkRow, identityOf, ownText, type RowTag, rowTag, SYSTEM_MEMBERS } from '../domain/row.ts';
-import { type RowOperation, rowNotFound } from '../domain/writes.ts';
+import { checkRow, identityOf, ownText, SYSTEM_MEMBERS } from '../domain/row.ts';
+import { type RowOperation, type RowState, rowNotFound } from '../domain/writes.ts';
 import { Refusal } from '../errors.ts';
+import type { LiveRow } from '../store/seam.ts';
 import type { Answer, Context, Input, Part } from './context.ts';
 import { textOf } from './create-text-field-link.ts';
 import { limitOf, readFilterOf, sortOf } from './input.ts';
 import { listVersions } from './list-versions.ts';
 import { query } from './query-rows.ts';
-import { restoreVersion } from './restore-version.ts';
 import { runOne } from './row-operations.ts';
 
 /**
@@ -22,7 +21,7 @@ import { runOne } from './row-operations.ts';
 export interface LinkInput {
 	readonly body?: Part | undefined;
 	/** The state of the row that an edit was made of. */
-	readonly ifUnchanged?: RowTag | undefined;
+	readonly ifUnchanged?: RowState | undefined;
 }
 
 export type LinkRun = (context: Context, link: Link, input: LinkInput) => Awaitable<Answer>;
@@ -35,18 +34,14 @@ export const viewLink: LinkRun = (context, link) => {
 			body: envelope(context, link, (answer.body as string).slice(1, -1)),
 		}));
 	}
-	return then(liveRow(context, link, target), (text) => {
-		const tag = rowTag(text);
-		if (target.kind === 'row') return { body: envelope(context, link, `"row":${text}`), tag };
-		return { body: envelope(context, link, textMembers(text, target)), tag };
-	});
+	return then(liveRow(context, link, target), (row) => showRow(context, link, target, row));
 };
 
 /** The file behind the link: the row as the API answers it, the query's answer, or the text's own bytes. */
 export const downloadLink: LinkRun = (context, link) => {
 	const { target } = link;
 	if (target.kind === 'query') return runQuery(context, link, target);
-	return then(liveRow(context, link, target), (text) => ({
+	return then(liveRow(context, link, target), ({ text }) => ({
 		body: target.kind === 'row' ? text : textOf(parseJson(text) as JsonObject, target.field),
 	}));
 };
@@ -74,14 +69,15 @@ export const saveLink: LinkRun = async (context, link, input) => {
 		operation = { action: 'replace_row', id, own: ownText(edited), ifUnchanged };
 	} else {
 		if (typeof edited !== 'string') throw wrongBody(target);
+		checkString(edited, [...part.path, 'text']);
 		const patch: JsonObject = Object.create(null);
 		patch[target.field] = edited;
-		const document = JsonDocument.fromText(ownText(patch), 'text');
-		checkRow(document, patch, []);
+		checkRow(part.document, patch, [...part.path, 'text']);
 		operation = { action: 'update_row', id, patch: ownText(patch), ifUnchanged };
 	}
-	await runOne(context, inputOf(link), operation);
-	return viewLink(context, link, {});
+	const text = writtenRow(await runOne(context, inputOf(link), operation));
+	// What this save made, whatever was written since: the next save meets that as a conflict.
+	return showRow(context, link, target, { text, state: ifUnchanged + 1 });
 };
 
 /** What was archived, newest first; of a text link's row only the text. */
@@ -99,12 +95,22 @@ export const listLinkVersions: LinkRun = (context, link) => {
 /** Puts an earlier state of a row back. Of a text link an earlier text is saved like any other edit. */
 export const restoreLinkVersion: LinkRun = async (context, link, input) => {
 	const { target } = link;
-	if (target.kind !== 'row') throw readOnly();
+	if (target.kind === 'query') throw readOnly();
+	if (target.kind === 'text') {
+		throw new Refusal('link_read_only', 'This link shows one text of a row. Save the earlier text to bring it back.');
+	}
 	const version = isObject(input.body?.value) ? member(input.body.value, 'version') : undefined;
-	const value = { id: target.id, version: version ?? null };
-	const document = JsonDocument.fromText(JSON.stringify(value), 'body');
-	await restoreVersion(context, { ...inputOf(link), body: { document, value: document.value, path: [] } });
-	return viewLink(context, link, {});
+	if (!Number.isSafeInteger(version)) {
+		throw new Refusal('invalid_request', 'The body does not say which version. Send for example {"version":1}.', {
+			field: 'version',
+		});
+	}
+	const operation: RowOperation = { action: 'restore', id: target.id, version: version as number };
+	const text = writtenRow(await runOne(context, inputOf(link), operation));
+	const live = await context.store.read.row(link.accountId, target.table, target.id);
+	// Where it was changed again meanwhile, no edit of what is shown may pass: a restored row was archived before, so it is not 0.
+	const state = live?.text === text ? live.state : 0;
+	return showRow(context, link, target, { text, state });
 };
 
 interface ArchivedVersion {
@@ -118,11 +124,21 @@ function inputOf({ accountId, keyId, target }: Link): Input {
 	return { table: target.table, caller: { accountId, keyId } };
 }
 
-function liveRow(context: Context, { accountId }: Link, { table, id }: RowTarget | TextTarget): Awaitable<string> {
-	return then(context.store.read.rowTexts(accountId, table, makeFilter([['id', id]])), ([text]) => {
-		if (text === undefined) throw rowNotFound(id);
-		return text;
+function liveRow(context: Context, { accountId }: Link, { table, id }: RowTarget | TextTarget): Awaitable<LiveRow> {
+	return then(context.store.read.row(accountId, table, id), (row) => {
+		if (row === undefined) throw rowNotFound(id);
+		return row;
 	});
+}
+
+function showRow(context: Context, link: Link, target: RowTarget | TextTarget, { text, state }: LiveRow): Answer {
+	const shown = target.kind === 'row' ? `"row":${text}` : textMembers(text, target);
+	return { body: envelope(context, link, shown), state };
+}
+
+/** The text of the row that an operation answered as `{"row":…}`. */
+function writtenRow({ body }: Answer): string {
+	return (body as string).slice('{"row":'.length, -1);
 }
 
 function runQuery(context: Context, { accountId }: Link, target: QueryTarget): Awaitable<Answer> {
@@ -155,11 +171,13 @@ function envelope(context: Context, { target, expiresAt }: Link, shown: string):
 
 function textMembers(row: string, { field }: TextTarget): string {
 	const members = parseJson(row) as JsonObject;
-	const language = member(members, 'language');
+	const named = member(members, 'language');
+	// A language's name, for the editor's colours; nothing longer of the row goes out with the text.
+	const language = typeof named === 'string' && /^[\w+#. -]{1,30}$/.test(named) ? named : undefined;
 	const shown = {
 		text: textOf(members, field),
 		updated_at: identityOf(row).updatedAt,
-		...(typeof language === 'string' && field !== 'language' ? { language } : {}),
+		language,
 	};
 	return JSON.stringify(shown).slice(1, -1);
 }

@@ -48,7 +48,21 @@ export function fileName(asked: string | undefined, parts: readonly string[], ty
 
 /** How an agent should treat the URLs. */
 export function safetyOf(use: 'edit' | 'read', seconds: number): string {
-	const life = seconds % 60 === 0 ? `${seconds / 60} minutes` : `${seconds} seconds`;
+	const life = lasting(seconds);
 	const may = use === 'edit' ? 'read and edit this data' : 'read this data';
 	return `Anyone who has these URLs can ${may} without signing in for ${life}: give them only to the person they are for, and do not publish or store them.`;
+}
+
+const UNITS = [
+	['day', 86_400],
+	['hour', 3600],
+	['minute', 60],
+	['second', 1],
+] as const;
+
+/** A time in the greatest unit that tells it exactly: 5400 seconds are 90 minutes. */
+function lasting(seconds: number): string {
+	const [unit, length] = UNITS.find(([, length]) => seconds % length === 0)!;
+	const count = seconds / length;
+	return `${count} ${unit}${count === 1 ? '' : 's'}`;
 }

@@ -2,7 +2,7 @@ import type { AccountCommand, AccountOutcome, Caller, KeyRecord, Session } from 
 import type { Awaitable } from '../awaitable.ts';
 import type { Filter } from '../domain/filter.ts';
 import type { Link } from '../domain/link.ts';
-import type { RowOperation } from '../domain/writes.ts';
+import type { RowOperation, RowState } from '../domain/writes.ts';
 import type { RefusalData } from '../errors.ts';
 
 /**
@@ -40,6 +40,12 @@ export type RowsOutcome =
 	/** `index` is the position of the operation that failed. */
 	| { readonly refusal: RefusalData; readonly index: number };
 
+/** A live row. */
+export interface LiveRow {
+	readonly text: string;
+	readonly state: RowState;
+}
+
 /** An archived version; `row` is its stored text. */
 export interface VersionText {
 	readonly version: number;
@@ -67,6 +73,8 @@ export interface Reader {
 	rows(accountId: string, table: string, filter: Filter, limit: number): Awaitable<string>;
 	/** The same, one text a row. */
 	rowTexts(accountId: string, table: string, filter: Filter): Awaitable<string[]>;
+	/** The live row of this id, with the state it is in. */
+	row(accountId: string, table: string, id: string): Awaitable<LiveRow | undefined>;
 	count(accountId: string, table: string, filter: Filter): Awaitable<number>;
 	/** Newest first, those archived at `since` or later, at most `limit`. */
 	versions(accountId: string, table: string, id: string, since: string, limit: number): Awaitable<VersionText[]>;

@@ -129,7 +129,12 @@ function common(label: string, readOnly: boolean): Extension {
 		search({ top: true }),
 		syntaxHighlighting(classHighlighter),
 		EditorState.readOnly.of(readOnly),
-		EditorView.contentAttributes.of({ 'aria-label': label, ...(readOnly ? { 'aria-readonly': 'true' } : {}) }),
+		// Contents that scroll must be seen to be reachable by keyboard.
+		EditorView.contentAttributes.of({
+			'aria-label': label,
+			tabindex: '0',
+			...(readOnly ? { 'aria-readonly': 'true' } : {}),
+		}),
 		// Stored texts keep their own line ends.
 		EditorState.lineSeparator.of('\n'),
 	];

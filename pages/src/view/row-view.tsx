@@ -34,10 +34,10 @@ export function RowView({ shown }: { readonly shown: ShownRow }) {
 	const bringBack = async (version: Version): Promise<void> => draft.adopt(saved(await restore(version.version)));
 	return (
 		<Shell
-			title={link.filename}
+			title={`Row of ${link.table}`}
 			subtitle={
 				<>
-					row of {link.table} · <Expiry at={link.expires_at} />
+					{link.filename} · <Expiry at={link.expires_at} />
 				</>
 			}
 			actions={

@@ -18,18 +18,16 @@ export function Shell(props: {
 	}, [props.title]);
 	return (
 		<div class="shell">
-			<header class="bar">
-				<div class="what">
-					<h1>{props.title}</h1>
-					<p class="muted small">{props.subtitle}</p>
+			<header>
+				<div class="bar">
+					<div class="what">
+						<h1>{props.title}</h1>
+						<p class="muted small">{props.subtitle}</p>
+					</div>
+					<div class="actions">{props.actions}</div>
 				</div>
-				<div class="actions">{props.actions}</div>
+				{props.tools !== undefined && <div class="tools">{props.tools}</div>}
 			</header>
-			{props.tools !== undefined && (
-				<div class="tools" role="toolbar" aria-label="View">
-					{props.tools}
-				</div>
-			)}
 			{props.notices}
 			{props.children}
 		</div>

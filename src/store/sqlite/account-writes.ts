@@ -200,6 +200,8 @@ export class AccountWrites {
 			accountId,
 			keyId,
 		);
+		// They died with the key, and must not take the places of live ones.
+		if (count > 0) this.#exec('DELETE FROM links WHERE account_id = ? AND key_id = ?', accountId, keyId);
 		return { count, revoked: count === 0 ? [] : [keyId] };
 	}
 

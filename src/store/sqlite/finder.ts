@@ -1,8 +1,9 @@
-import { type Filter, filterId, filterKey, matches, partialKey } from '../../domain/filter.ts';
+import { type Filter, filterId, filterKey, matches, mayMatch, partialKey } from '../../domain/filter.ts';
 import { isRowId } from '../../domain/id.ts';
 import type { JsonObject } from '../../domain/json.ts';
 import { parseJson } from '../../domain/json-text.ts';
 import type { StoredRow } from '../../domain/writes.ts';
+import type { BatchLookup } from './batch-lookup.ts';
 import type { Database, Statement } from './driver.ts';
 import { idBytes } from './ids.ts';
 
@@ -40,6 +41,7 @@ export class Finder {
 	readonly #index: Statement;
 	readonly #indexes: Statement;
 	readonly #byId: Statement;
+	readonly #byPlace: Statement;
 	readonly #byKey: Statement;
 	readonly #keyCount: Statement;
 	readonly #all: Statement;
@@ -56,6 +58,7 @@ export class Finder {
 		);
 		this.#indexes = db.prepare("SELECT index_no, members FROM member_indexes WHERE table_no = ? AND state = 'ready'");
 		this.#byId = db.prepare('SELECT place, version, text FROM rows WHERE table_no = ? AND id = ?');
+		this.#byPlace = db.prepare('SELECT place, version, text FROM rows WHERE place = ?');
 		this.#byKey = db.prepare(
 			'SELECT r.place, r.version, r.text FROM index_entries e JOIN rows r ON r.place = e.place WHERE e.index_no = ? AND e.key = ? ORDER BY e.place LIMIT ?',
 		);
@@ -66,8 +69,11 @@ export class Finder {
 		);
 	}
 
-	/** @param tableRows live rows of the table. */
-	find(tableNo: number, tableRows: number, filter: Filter, limit: number): Found {
+	/**
+	 * @param tableRows live rows of the table.
+	 * @param lookup the batch's own, where the call is one.
+	 */
+	find(tableNo: number, tableRows: number, filter: Filter, limit: number, lookup?: BatchLookup): Found {
 		if (filter.members.length === 0) {
 			const rows = this.#all.all(tableNo) as unknown as StoredRow[];
 			return { rows: rows.length > limit ? rows.slice(0, limit) : rows, matched: rows.length };
@@ -79,7 +85,7 @@ export class Finder {
 			return { rows, matched: rows.length };
 		}
 		const index = this.#indexFor(tableNo, tableRows, filter);
-		if (index === undefined) return lookThrough(this.#candidates(tableNo, tableRows, filter), filter, limit);
+		if (index === undefined) return lookThrough(this.#candidates(tableNo, tableRows, filter, lookup), filter, limit);
 		const key = filterKey(filter);
 		const rows = this.#byKey.all(index, key, sqlLimit(limit)) as unknown as StoredRow[];
 		const matched = rows.length < limit ? rows.length : (this.#keyCount.get(index, key)!.n as number);
@@ -115,7 +121,7 @@ export class Finder {
 	}
 
 	/** Rows among which all matches are, in order of creation. Asks for an index where they are many. */
-	#candidates(tableNo: number, tableRows: number, filter: Filter): Iterable<FoundRow> {
+	#candidates(tableNo: number, tableRows: number, filter: Filter, lookup: BatchLookup | undefined): Iterable<FoundRow> {
 		if (tableRows < INDEX_FROM_ROWS) return this.#every(tableNo);
 		let fewest = tableRows;
 		let narrowest: { indexNo: number; key: Uint8Array } | undefined;
@@ -129,6 +135,11 @@ export class Finder {
 			narrowest = { indexNo, key };
 		}
 		if (fewest >= INDEX_FROM_ROWS) this.#hints.wanted(tableNo, JSON.stringify(filter.members));
+		if (fewest >= INDEX_FROM_ROWS && lookup?.fits(tableRows) === true) {
+			return lookup
+				.places(filter, this.#every(tableNo))
+				.map((place) => this.#byPlace.get(place) as unknown as FoundRow);
+		}
 		if (narrowest === undefined) return this.#every(tableNo);
 		this.#noteUse(narrowest.indexNo);
 		return this.#byKey.iterate(narrowest.indexNo, narrowest.key, NO_LIMIT) as Iterable<unknown> as Iterable<FoundRow>;
@@ -150,8 +161,9 @@ export class Finder {
 function lookThrough(candidates: Iterable<FoundRow>, filter: Filter, limit: number): Found {
 	const rows: StoredRow[] = [];
 	let matched = 0;
+	const mayHold = mayMatch(filter);
 	for (const row of candidates) {
-		if (!matches(filter, parseJson(row.text) as JsonObject)) continue;
+		if (!mayHold(row.text) || !matches(filter, parseJson(row.text) as JsonObject)) continue;
 		if (matched++ < limit) rows.push(row);
 	}
 	return { rows, matched };

@@ -6,6 +6,8 @@ import { INDEX_FROM_ROWS } from './finder.ts';
 
 /** Indexes a table may have; one more takes the place of one that is no longer used. */
 const MAX_INDEXES_PER_TABLE = 8;
+/** Members of one index: sets that are filtered on for real have few, and each write pays for all of them. */
+const MAX_MEMBERS = 16;
 /** An index used within this time keeps its place. */
 const IN_USE_MS = 60 * 60 * 1000;
 /** Rows indexed, or entries dropped, in one small transaction. */
@@ -75,6 +77,7 @@ export class MemberIndexes {
 
 	/** A filter on these members found no index. Runs in a transaction. */
 	want(tableNo: number, members: string, now: number): void {
+		if ((JSON.parse(members) as string[]).length > MAX_MEMBERS) return;
 		const db = this.#db;
 		const table = db.prepare('SELECT rows FROM row_counts WHERE table_no = ?').get(tableNo);
 		if (table === undefined || (table.rows as number) < INDEX_FROM_ROWS) return;

@@ -4,7 +4,7 @@ import type { Filter } from '../../domain/filter.ts';
 import { isRowId } from '../../domain/id.ts';
 import type { Link, LinkTarget } from '../../domain/link.ts';
 import { Refusal } from '../../errors.ts';
-import type { ExportPiece, Pieces, Usage, VersionText } from '../seam.ts';
+import type { ExportPiece, LiveRow, Pieces, Usage, VersionText } from '../seam.ts';
 import { type Database, openReader, type Statement } from './driver.ts';
 import { Finder, type IndexHints, sqlLimit } from './finder.ts';
 import { idBytes } from './ids.ts';
@@ -117,6 +117,13 @@ export class SqliteReader {
 		return this.#onTable(accountId, table, '', ({ tableNo, rows }) =>
 			this.#finder.joined(tableNo, rows, filter, limit),
 		);
+	}
+
+	row(accountId: string, table: string, id: string): LiveRow | undefined {
+		return this.#onTable<LiveRow | undefined>(accountId, table, undefined, ({ tableNo }) => {
+			const row = this.#finder.byId(tableNo, id);
+			return row === undefined ? undefined : { text: row.text, state: row.version };
+		});
 	}
 
 	rowTexts(accountId: string, table: string, filter: Filter): string[] {

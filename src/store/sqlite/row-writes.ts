@@ -24,6 +24,7 @@ import {
 import { Refusal } from '../../errors.ts';
 import { KEPT_ANSWER_MS, KEPT_ANSWER_PROTECTED_MS, type WriteLimits } from '../../limits.ts';
 import type { RowsCall, RowsOutcome } from '../seam.ts';
+import { BatchLookup } from './batch-lookup.ts';
 import type { Database, Statement } from './driver.ts';
 import { Finder, type IndexHints } from './finder.ts';
 import { idBytes } from './ids.ts';
@@ -36,6 +37,8 @@ const ID_RANDOM_BYTES = 10;
 interface State {
 	readonly accountNo: number;
 	readonly table: TableState;
+	/** Undefined for a call of one operation. */
+	readonly lookup: BatchLookup | undefined;
 	usage: Usage;
 }
 
@@ -85,7 +88,7 @@ export class RowWrites {
 		if (several) this.#db.exec('SAVEPOINT call');
 		let index = 0;
 		try {
-			const state = this.#loadAccount(call);
+			const state = this.#loadAccount(call, several ? new BatchLookup(operations) : undefined);
 			const before = state.usage;
 			const results: string[] = [];
 			let replayed = false;
@@ -121,7 +124,7 @@ export class RowWrites {
 		this.#sequenceChanged = true;
 	}
 
-	#loadAccount(call: RowsCall): State {
+	#loadAccount(call: RowsCall, lookup: BatchLookup | undefined): State {
 		const row = this.#sql.account.get(call.table, call.accountId);
 		if (row === undefined) {
 			throw new Refusal('invalid_api_key', 'The account of this API key was erased. Sign in again to make a new one.');
@@ -130,6 +133,7 @@ export class RowWrites {
 		return {
 			accountNo: row.account_no as number,
 			table,
+			lookup,
 			usage: {
 				tables: row.tables as number,
 				tableRows: table.rows,
@@ -150,7 +154,7 @@ export class RowWrites {
 		return decide(operation, this.#load(call, operation, state, now), this.#limits, this.#moment(now));
 	}
 
-	#load(call: RowsCall, operation: RowOperation, { usage, table }: State, now: number): Loaded {
+	#load(call: RowsCall, operation: RowOperation, { usage, table, lookup }: State, now: number): Loaded {
 		const need = needs(operation);
 		let rows: readonly StoredRow[] = [];
 		let matched = 0;
@@ -162,6 +166,7 @@ export class RowWrites {
 				usage.tableRows,
 				need.match,
 				need.matchLimit ?? Number.POSITIVE_INFINITY,
+				lookup,
 			));
 		}
 		if (need.id !== undefined && table.no !== 0) {
@@ -208,16 +213,19 @@ export class RowWrites {
 	}
 
 	#apply(call: RowsCall, change: Change, state: State, now: number): void {
-		const { table } = state;
+		const { table, lookup } = state;
 		switch (change.kind) {
-			case 'insert':
-				this.#insert(call, change, table);
+			case 'insert': {
+				const place = this.#insert(call, change, table);
+				lookup?.rowChanged(place, undefined, change.text);
 				break;
+			}
 			case 'update': {
 				const { row } = change;
 				const { id } = identityOf(row.text);
 				this.#sql.update.run(row.version + 1, change.bytes, change.text, row.place);
 				this.#indexes.rowChanged(table.no, row.place, id, row.text, change.text);
+				lookup?.rowChanged(row.place, row.text, change.text);
 				this.#archive(call.accountId, table.no, row, id, change.at, false, state);
 				break;
 			}
@@ -226,6 +234,7 @@ export class RowWrites {
 				const { id } = identityOf(row.text);
 				this.#sql.delete.run(row.place);
 				this.#indexes.rowChanged(table.no, row.place, id, row.text, undefined);
+				lookup?.rowChanged(row.place, row.text, undefined);
 				this.#archive(call.accountId, table.no, row, id, change.at, true, state);
 				break;
 			}
@@ -242,7 +251,8 @@ export class RowWrites {
 		state.usage = usageAfter(state.usage, change);
 	}
 
-	#insert(call: RowsCall, change: Extract<Change, { kind: 'insert' }>, table: TableState): void {
+	/** @returns the row's place. */
+	#insert(call: RowsCall, change: Extract<Change, { kind: 'insert' }>, table: TableState): number {
 		if (table.no === 0) {
 			// The row count is right from the start, so that the index of empty tables is not touched.
 			table.no = Number(this.#sql.newTable.run(call.accountId, call.table).lastInsertRowid);
@@ -254,6 +264,7 @@ export class RowWrites {
 		this.#sequenceChanged = true;
 		this.#sql.insert.run(place, table.no, idBytes(id), change.version, change.bytes, change.text);
 		this.#indexes.rowChanged(table.no, place, id, undefined, change.text);
+		return place;
 	}
 
 	#archive(

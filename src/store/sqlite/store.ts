@@ -134,6 +134,7 @@ export class SqliteStore implements Store {
 			usage: reader.usage.bind(reader),
 			accountOf: reader.accountOf.bind(reader),
 			rows: reader.rows.bind(reader),
+			row: reader.row.bind(reader),
 			rowTexts: reader.rowTexts.bind(reader),
 			count: reader.count.bind(reader),
 			versions: reader.versions.bind(reader),
