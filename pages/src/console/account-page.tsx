@@ -1,4 +1,4 @@
-import { useCallback, useState } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { Dialog } from './dialog.tsx';
 import { Time, Title, Trouble } from './parts.tsx';
 import { EXPORT, eraseAccount, type Session, signOut } from './session.ts';
@@ -7,7 +7,6 @@ import { EXPORT, eraseAccount, type Session, signOut } from './session.ts';
 export function AccountPage({ session }: { readonly session: Session }) {
 	const [erasing, setErasing] = useState(false);
 	const [problem, setProblem] = useState<unknown>();
-	const close = useCallback(() => setErasing(false), []);
 	const today = new Date().toISOString().slice(0, 10);
 	return (
 		<>
@@ -48,7 +47,7 @@ export function AccountPage({ session }: { readonly session: Session }) {
 					</button>
 				</div>
 			</section>
-			{erasing && <Erase email={session.email} onClose={close} />}
+			{erasing && <Erase email={session.email} onClose={() => setErasing(false)} />}
 		</>
 	);
 }
@@ -69,54 +68,57 @@ function Erase({ email, onClose }: { readonly email: string; readonly onClose: (
 			setBusy(false);
 		}
 	};
-	if (sure) {
-		return (
-			<Dialog title="Erase everything now?" onClose={onClose} key="sure">
-				<p>
-					This is the last question. All that agents remember for <strong>{email}</strong> will be gone.
-				</p>
-				<Trouble problem={problem} />
-				<div class="actions">
-					<button type="button" onClick={onClose}>
-						Keep my account
-					</button>
-					<button type="button" class="danger" disabled={busy} onClick={() => void erase()}>
-						{busy ? 'Erasing…' : 'Erase everything'}
-					</button>
-				</div>
-			</Dialog>
-		);
-	}
+	const keep = useRef<HTMLButtonElement>(null);
+	useLayoutEffect(() => {
+		if (sure) keep.current?.focus();
+	}, [sure]);
 	return (
-		<Dialog title="Erase this account?" onClose={onClose} key="ask">
-			<form
-				class="stack"
-				onSubmit={(event) => {
-					event.preventDefault();
-					if (matches) setSure(true);
-				}}
-			>
-				<label class="stack">
-					<span>
-						Type <strong>{email}</strong> to go on.
-					</span>
-					<input
-						type="email"
-						autocomplete="off"
-						value={typed}
-						onInput={(event) => setTyped(event.currentTarget.value)}
-						required
-					/>
-				</label>
-				<div class="actions">
-					<button type="button" onClick={onClose}>
-						Keep my account
-					</button>
-					<button type="submit" class="danger" disabled={!matches}>
-						Go on
-					</button>
-				</div>
-			</form>
+		<Dialog title={sure ? 'Erase everything now?' : 'Erase this account?'} onClose={onClose}>
+			{sure ? (
+				<>
+					<p>
+						This is the last question. All that agents remember for <strong>{email}</strong> will be gone.
+					</p>
+					<Trouble problem={problem} />
+					<div class="actions">
+						<button type="button" ref={keep} onClick={onClose}>
+							Keep my account
+						</button>
+						<button type="button" class="danger" disabled={busy} onClick={() => void erase()}>
+							{busy ? 'Erasing…' : 'Erase everything'}
+						</button>
+					</div>
+				</>
+			) : (
+				<form
+					class="stack"
+					onSubmit={(event) => {
+						event.preventDefault();
+						if (matches) setSure(true);
+					}}
+				>
+					<label class="stack">
+						<span>
+							Type <strong>{email}</strong> to go on.
+						</span>
+						<input
+							type="email"
+							autocomplete="off"
+							value={typed}
+							onInput={(event) => setTyped(event.currentTarget.value)}
+							required
+						/>
+					</label>
+					<div class="actions">
+						<button type="button" onClick={onClose}>
+							Keep my account
+						</button>
+						<button type="submit" class="danger" disabled={!matches}>
+							Go on
+						</button>
+					</div>
+				</form>
+			)}
 		</Dialog>
 	);
 }

@@ -1,4 +1,4 @@
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 import type { Row } from './api.ts';
 import { Changes } from './changes.tsx';
 import { type Draft, readText, textOf } from './edit.ts';
@@ -15,7 +15,7 @@ export function Conflict(props: {
 }) {
 	const { draft, theirs, busy } = props;
 	const heading = useRef<HTMLHeadingElement>(null);
-	useEffect(() => heading.current?.focus(), []);
+	useLayoutEffect(() => heading.current?.focus(), []);
 	const mine = members(draft);
 	return (
 		<section class="card conflict" aria-labelledby="conflict-title">

@@ -1,5 +1,5 @@
 import type { ComponentChildren } from 'preact';
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 
 /** Asks before something is done. The browser keeps the focus inside, and gives it back. Escape is "no". */
 export function Dialog(props: {
@@ -8,7 +8,7 @@ export function Dialog(props: {
 	readonly children: ComponentChildren;
 }) {
 	const dialog = useRef<HTMLDialogElement>(null);
-	useEffect(() => {
+	useLayoutEffect(() => {
 		const element = dialog.current!;
 		element.showModal();
 		// Gives the focus back to where it was.

@@ -49,7 +49,8 @@ export function readText(text: string): Members {
 		const position = /position (\d+)/.exec(message)?.[1];
 		const at = position === undefined ? text.length : Number(position);
 		const line = text.slice(0, at).split('\n').length;
-		throw new EditProblem(`Line ${line} is not valid JSON: ${message}.`, at);
+		const why = message.replace(/ in JSON at position .*$/, '').replace(/\.$/, '');
+		throw new EditProblem(`Line ${line} is not valid JSON: ${why}.`, at);
 	}
 	if (isMembers(value)) return value;
 	throw new EditProblem('A row is a JSON object: it begins with { and ends with }.', 0);

@@ -1,4 +1,4 @@
-import { useEffect, useRef } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 import { EditProblem } from './edit.ts';
 import { Trouble } from './parts.tsx';
 
@@ -11,7 +11,8 @@ export function Editor(props: {
 	const { text, problem, onInput } = props;
 	const area = useRef<HTMLTextAreaElement>(null);
 	const wrong = problem instanceof EditProblem;
-	useEffect(() => area.current?.focus(), []);
+	// At once, so that not a key that is pressed is lost.
+	useLayoutEffect(() => area.current?.focus(), []);
 	useEffect(() => {
 		if (!(problem instanceof EditProblem) || problem.position === undefined) return;
 		// Where the trouble is, so that it can be put right at once.

@@ -34,11 +34,11 @@ export function KeysPage() {
 			<Done>{revoked !== undefined && `“${revoked}” is revoked. It does not work any more.`}</Done>
 			<Trouble problem={keys.problem} />
 			{keys.value !== undefined && live.length === 0 && <p class="muted">There is no live key.</p>}
-			{live.length > 0 && <KeyTable title="Live keys" keys={live} onRevoke={setRevoking} />}
+			{live.length > 0 && <KeyList label="Live keys" keys={live} onRevoke={setRevoking} />}
 			{dead.length > 0 && (
 				<details>
 					<summary class="small">Revoked keys ({dead.length})</summary>
-					<KeyTable title="Revoked keys" keys={dead} />
+					<KeyList label="Revoked keys" keys={dead} />
 				</details>
 			)}
 			{revoking !== undefined && (
@@ -105,58 +105,48 @@ function Made({ apiKey, onDone }: { readonly apiKey: string; readonly onDone: ()
 	);
 }
 
-function KeyTable(props: {
-	readonly title: string;
+function KeyList(props: {
+	readonly label: string;
 	readonly keys: readonly Key[];
 	readonly onRevoke?: (key: Key) => void;
 }) {
-	const { title, keys, onRevoke } = props;
+	const { label, keys, onRevoke } = props;
 	return (
-		<section class="scroller card" aria-label={title}>
-			<table class="keys">
-				<thead>
-					<tr>
-						<th scope="col">Name</th>
-						<th scope="col">Begins with</th>
-						<th scope="col">Created</th>
-						<th scope="col">{onRevoke === undefined ? 'Revoked' : 'Last used'}</th>
-						{onRevoke !== undefined && (
-							<th scope="col">
-								<span class="hidden">Revoke</span>
-							</th>
-						)}
-					</tr>
-				</thead>
-				<tbody>
-					{keys.map((key) => (
-						<tr key={key.id}>
-							<th scope="row">
+		<section class="card list keys" aria-label={label}>
+			<ul>
+				{keys.map((key) => (
+					<li key={key.id}>
+						<div>
+							<h2>
 								<bdi>{key.name}</bdi>
-							</th>
-							<td class="mono">{key.prefix}…</td>
-							<td class="muted">
-								<Time stamp={key.created_at} />
-							</td>
-							<td class="muted">
-								<Used stamp={onRevoke === undefined ? key.revoked_at : key.last_used_at} />
-							</td>
-							{onRevoke !== undefined && (
-								<td>
-									<button type="button" class="danger" onClick={() => onRevoke(key)}>
-										Revoke<span class="hidden"> {key.name}</span>
-									</button>
-								</td>
-							)}
-						</tr>
-					))}
-				</tbody>
-			</table>
+							</h2>
+							<p class="mono">{key.prefix}…</p>
+							<p class="muted small">
+								Made <Time stamp={key.created_at} />
+								{key.revoked_at === null ? (
+									<>
+										{' '}
+										· {key.last_used_at === null ? 'never used' : 'last used '}
+										{key.last_used_at !== null && <Time stamp={key.last_used_at} />}
+									</>
+								) : (
+									<>
+										{' '}
+										· revoked <Time stamp={key.revoked_at} />
+									</>
+								)}
+							</p>
+						</div>
+						{onRevoke !== undefined && (
+							<button type="button" class="danger" onClick={() => onRevoke(key)}>
+								Revoke<span class="hidden"> {key.name}</span>
+							</button>
+						)}
+					</li>
+				))}
+			</ul>
 		</section>
 	);
-}
-
-function Used({ stamp }: { readonly stamp: string | null }) {
-	return stamp === null ? <>never</> : <Time stamp={stamp} />;
 }
 
 function Revoke(props: { readonly target: Key; readonly onClose: () => void; readonly onRevoked: () => void }) {

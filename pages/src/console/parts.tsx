@@ -1,5 +1,5 @@
 import type { ComponentChildren } from 'preact';
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 import { Problem, wordsOf } from '../shared/call.ts';
 import { when } from '../shared/time.ts';
 import { hrefOf, type Route } from './route.ts';
@@ -37,7 +37,7 @@ function SignInAgain() {
 export function Done({ children }: { readonly children?: ComponentChildren }) {
 	const notice = useRef<HTMLDivElement>(null);
 	const there = children !== undefined && children !== false;
-	useEffect(() => {
+	useLayoutEffect(() => {
 		if (there) notice.current?.focus();
 	}, [there]);
 	return (
@@ -58,7 +58,7 @@ export function Title(props: {
 	readonly children?: ComponentChildren;
 }) {
 	const heading = useRef<HTMLHeadingElement>(null);
-	useEffect(() => {
+	useLayoutEffect(() => {
 		document.title = `${props.text} · pumaDB`;
 		// On the first page, reading begins at the top by itself.
 		if (navigated) heading.current?.focus();
@@ -70,7 +70,7 @@ export function Title(props: {
 				<nav aria-label="Where you are" class="trail small">
 					{props.trail.map(([text, route]) => (
 						<span key={text}>
-							<a href={hrefOf(route)}>{text}</a> <span aria-hidden="true">/</span>
+							<a href={hrefOf(route)}>{text}</a>
 						</span>
 					))}
 				</nav>
@@ -88,6 +88,8 @@ let navigated = false;
 export function Time({ stamp }: { readonly stamp: string }) {
 	return <time dateTime={stamp}>{when(stamp)}</time>;
 }
+
+const NEARLY_FULL = 0.9;
 
 /** How much of a limit is used. @param limit null: unlimited. */
 export function Meter(props: {
@@ -107,9 +109,9 @@ export function Meter(props: {
 				</span>
 			</div>
 			{limit !== null && (
-				<meter aria-label={`${label} used`} min={0} max={limit} high={limit * 0.9} optimum={0} value={value}>
-					{words(value)} of {words(limit)}
-				</meter>
+				<svg class={value > limit * NEARLY_FULL ? 'meter nearly-full' : 'meter'} aria-hidden="true">
+					<rect width={`${Math.min(100, (value / limit) * 100)}%`} height="100%" rx="4" />
+				</svg>
 			)}
 		</div>
 	);

@@ -284,13 +284,16 @@ function doneWords(
 
 /** Ctrl-S and Cmd-S save, where there is something to save. */
 function useSaveKey(save: (() => void) | undefined): void {
+	const latest = useRef(save);
+	// Not in an effect, which would come after a key that is pressed quickly.
+	latest.current = save;
 	useEffect(() => {
 		const press = (event: KeyboardEvent): void => {
 			if (event.key.toLowerCase() !== 's' || !(event.ctrlKey || event.metaKey)) return;
 			event.preventDefault();
-			save?.();
+			latest.current?.();
 		};
 		addEventListener('keydown', press);
 		return () => removeEventListener('keydown', press);
-	}, [save]);
+	}, []);
 }

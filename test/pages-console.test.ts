@@ -1,0 +1,753 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playwright-core';
+import { axeFaults, openBrowser, overflows, SCREENS, shoot, type Watch, watch } from './support/browser.ts';
+import { type Client, clientWith, signIn } from './support/client.ts';
+import { startServer, type TestServer } from './support/server.ts';
+
+const SCRIPT = '<script>globalThis.taken = 1</script><img src=x onerror="globalThis.taken = 1">';
+/** Sets what follows right to left, where nothing keeps it in its place. */
+const OVERRIDE = '\u202eevil';
+const REFUSED = /Failed to load resource/;
+
+let server: TestServer;
+let browser: Browser;
+let people = 0;
+
+before(async () => {
+	[server, browser] = await Promise.all([startServer(), openBrowser()]);
+});
+after(async () => {
+	await browser.close();
+	await server.stop();
+});
+
+interface Visit {
+	readonly page: Page;
+	readonly context: BrowserContext;
+	readonly watched: Watch;
+}
+
+/** A window of a fresh browser profile, in which nothing may go wrong. */
+async function visit(
+	run: (visit: Visit) => Promise<void>,
+	options: BrowserContextOptions = SCREENS.light,
+): Promise<void> {
+	const context = await browser.newContext({ ...options, permissions: ['clipboard-read', 'clipboard-write'] });
+	try {
+		const page = await context.newPage();
+		const watched = await watch(page);
+		await run({ page, context, watched });
+		watched.check();
+	} finally {
+		await context.close();
+	}
+}
+
+const freshEmail = (): string => `console-${++people}@example.com`;
+const button = (page: Page, name: string | RegExp) => page.getByRole('button', { name });
+const heading = (page: Page, name: string | RegExp) => page.getByRole('heading', { name });
+const clipboard = (page: Page): Promise<string> => page.evaluate('navigator.clipboard.readText()');
+/** What is in focus: its name, or its text. */
+async function focused(page: Page): Promise<string> {
+	const name: string = await page.evaluate(
+		'document.activeElement.getAttribute("aria-label") ?? document.activeElement.innerText',
+	);
+	return name.trim().replaceAll(/\s+/g, ' ');
+}
+
+/** From the form to the page behind the link. */
+async function followLink(page: Page, email: string): Promise<void> {
+	await page.goto(`${server.url}/sign-in`);
+	await page.getByLabel('Email address').fill(email);
+	await button(page, 'Send a link').click();
+	await page.getByRole('link', { name: 'Open the sign-in link' }).click();
+	await heading(page, 'You are almost in').waitFor();
+}
+
+async function openConsole(page: Page, email: string): Promise<void> {
+	await followLink(page, email);
+	await button(page, 'Open the console').click();
+	await heading(page, 'Memory').waitFor();
+}
+
+const open = (page: Page, route: string): Promise<unknown> => page.goto(`${server.url}/console#/${route}`);
+
+/** An agent of the same account, with rows of every kind. */
+async function agentOf(email: string): Promise<Client> {
+	const agent = await signIn(server, email);
+	for (let n = 0; n < 60; n++) {
+		await agent.add('notes', { title: `Note ${n}`, done: n % 2 === 0, n, text: 'long '.repeat(n * 10) });
+	}
+	return agent;
+}
+
+/** What must hold of every page as it stands, on any screen. */
+async function assertSound(page: Page, name: string): Promise<void> {
+	assert.deepEqual(await axeFaults(page), [], name);
+	assert.equal(await overflows(page), false, `${name} is wider than its window`);
+	await shoot(page, name);
+}
+
+test('[10.2] signing in by the form and the link, then the console', () =>
+	visit(async ({ page }) => {
+		const email = freshEmail();
+		await followLink(page, email);
+		assert.match(page.url(), /token=/);
+		await button(page, 'Open the console').click();
+		await page.waitForURL(`${server.url}/console`);
+		await page.getByText('Nothing is remembered yet').waitFor();
+		assert.equal(await page.getByText(email).isVisible(), true);
+		// The link is used up, and gone from the history.
+		await page.goBack();
+		await page.waitForURL(`${server.url}/sign-in`);
+		assert.equal(await page.getByLabel('Email address').isVisible(), true);
+		const cookies = await page.context().cookies();
+		assert.deepEqual(
+			cookies.map(({ name, httpOnly, sameSite, path }) => [name, httpOnly, sameSite, path]),
+			[['pumadb_session', true, 'Strict', '/']],
+		);
+		assert.equal(await page.evaluate('document.cookie'), '');
+	}));
+
+test('[10.2] [6.1] a key is shown once, with what to do with it', () =>
+	visit(async ({ page }) => {
+		await followLink(page, freshEmail());
+		await button(page, 'Get an API key').click();
+		await heading(page, 'Your API key').waitFor();
+		assert.equal(page.url(), `${server.url}/sign-in`);
+		assert.equal(await focused(page), 'Your API key');
+		const key = (await page.locator('code').first().innerText()).trim();
+		assert.match(key, /^puma_live_[a-z0-9]+_[a-z0-9]+$/);
+		await button(page, 'Copy API key').click();
+		await page.getByText('Copied', { exact: true }).waitFor();
+		assert.equal(await clipboard(page), key);
+		const shown = await page.locator('main').innerText();
+		for (const part of ['export PUMADB_API_KEY=', 'curl -H', 'Authorization: Bearer', server.url]) {
+			assert.ok(shown.includes(part), part);
+		}
+		assert.equal((await clientWith(server, key).get('/v1/_tables')).status, 200);
+		await page.reload();
+		await page.getByLabel('Email address').waitFor();
+		assert.ok(!(await page.content()).includes(key));
+	}));
+
+test('[10.2] used and unknown links are explained, and a new one can be asked for', () =>
+	visit(async ({ page, context, watched }) => {
+		const email = freshEmail();
+		await followLink(page, email);
+		const link = page.url();
+		const second = await context.newPage();
+		const secondWatched = await watch(second);
+		await second.goto(link);
+		await button(page, 'Get an API key').click();
+		await heading(page, 'Your API key').waitFor();
+		for (const name of ['Open the console', 'Get an API key']) {
+			await second.goto(link);
+			await button(second, name).click();
+			await heading(second, 'This link was used already').waitFor();
+			assert.equal(second.url(), `${server.url}/sign-in`);
+		}
+		await second.goto(`${server.url}/sign-in?token=${encodeURIComponent(SCRIPT)}`);
+		await button(second, 'Open the console').click();
+		await heading(second, 'This link is not known here').waitFor();
+		secondWatched.expect(REFUSED);
+		secondWatched.check();
+		await second.getByLabel('Email address').fill(email);
+		await button(second, 'Send a link').click();
+		await second.getByRole('link', { name: 'Open the sign-in link' }).waitFor();
+		// What is no address is refused in words.
+		await page.goto(`${server.url}/sign-in`);
+		await page.getByLabel('Email address').fill('a@-');
+		await button(page, 'Send a link').click();
+		if (
+			await page
+				.getByLabel('Email address')
+				.evaluate((input) => (input as unknown as { validity: { valid: boolean } }).validity.valid)
+		) {
+			await page.getByText('This is not an email address').waitFor();
+			watched.expect(REFUSED);
+		}
+	}));
+
+test('[10.2] a link works without script', async () => {
+	const context = await browser.newContext({ javaScriptEnabled: false });
+	try {
+		const asked = await fetch(`${server.url}/auth/magic-link`, {
+			method: 'POST',
+			headers: { 'content-type': 'application/json' },
+			body: JSON.stringify({ email: freshEmail() }),
+		});
+		const page = await context.newPage();
+		await page.goto(((await asked.json()) as { dev_magic_link: string }).dev_magic_link);
+		await button(page, 'Get an API key').click();
+		await heading(page, 'Your API key').waitFor();
+		assert.match(await page.locator('code').first().innerText(), /^puma_live_/);
+	} finally {
+		await context.close();
+	}
+});
+
+test('[10.3] without a session the console asks to sign in; signing out ends it', () =>
+	visit(async ({ page, context, watched }) => {
+		await page.goto(`${server.url}/console`);
+		await page.getByText('Sign in to open the console.').waitFor();
+		watched.expect(REFUSED);
+		await openConsole(page, freshEmail());
+		const session = (await context.cookies())[0]!;
+		await button(page, 'Sign out').click();
+		await page.getByText('You are signed out.').waitFor();
+		assert.deepEqual(await context.cookies(), []);
+		const kept = await fetch(`${server.url}/console/api/session`, {
+			headers: { cookie: `${session.name}=${session.value}` },
+		});
+		assert.equal(kept.status, 401);
+	}));
+
+test('[10.4] usage, tables, and rows with filter, sort and pages', () =>
+	visit(async ({ page }) => {
+		const email = freshEmail();
+		const agent = await agentOf(email);
+		await agent.add('gone', { n: 1 });
+		await agent.del('/v1/gone', { filter: { n: 1 } });
+		await openConsole(page, email);
+		await page.getByText('only deleted rows').waitFor();
+		assert.match(await page.getByLabel('Usage against the limits').innerText(), /1\s*of 20[\s\S]*KB\s*of 25 MB/);
+		await page.getByRole('link', { name: 'notes' }).click();
+		await page.getByText('60 rows').waitFor();
+		assert.equal(await focused(page), 'notes');
+		const titles = async (): Promise<string[]> =>
+			(await page.locator('tbody td:nth-child(2)').allInnerTexts()).slice(0, 2);
+		assert.deepEqual(await titles(), ['Note 0', 'Note 1']);
+		assert.equal(await page.locator('tbody tr').count(), 50);
+		// A long text is folded.
+		assert.ok((await page.locator('tbody tr').nth(49).locator('td.text').nth(1).innerText()).length < 200);
+		await button(page, 'Next').click();
+		await page.getByText('51–60 of 60').waitFor();
+		assert.deepEqual(await titles(), ['Note 50', 'Note 51']);
+		await page.goBack();
+		await page.getByText('1–50 of 60').waitFor();
+		await page.getByRole('columnheader', { name: 'n', exact: true }).getByRole('button').click();
+		await page.getByRole('columnheader', { name: 'n', exact: true }).getByRole('button').click();
+		await page.locator('th[aria-sort="descending"]').waitFor();
+		await page.locator('tbody tr').first().getByText('Note 59').waitFor();
+		await page.getByLabel('Member', { exact: true }).fill('done');
+		await page.getByLabel('Value', { exact: true }).fill('true');
+		await page.keyboard.press('Enter');
+		await page.getByText('30 matching rows').waitFor();
+		assert.deepEqual(await titles(), ['Note 58', 'Note 56']);
+		await page.getByLabel('Member', { exact: true }).fill('n');
+		await page.getByLabel('Value', { exact: true }).fill('"58"');
+		await page.keyboard.press('Enter');
+		await page.getByText('No row matches.').waitFor();
+		await button(page, 'Remove the condition on n').click();
+		await page.getByText('30 matching rows').waitFor();
+		await page.reload();
+		await page.getByText('30 matching rows').waitFor();
+	}));
+
+test('[10.4] [5.1] a row is read, edited, compared and restored', () =>
+	visit(async ({ page }) => {
+		const email = freshEmail();
+		const agent = await signIn(server, email);
+		const big = '1152921504606846976';
+		const added = await agent.call('POST', '/v1/notes', {
+			body: `{"title":"First","text":"one\\ntwo\\nthree","big":${big},"deep":{"a":[1,null]}}`,
+			headers: { 'content-type': 'application/json' },
+		});
+		const id: string = added.body.id;
+		await openConsole(page, email);
+		await open(page, `tables/notes/${id}`);
+		await page.getByText('one\ntwo\nthree').waitFor();
+		await button(page, 'Edit').click();
+		const field = page.getByLabel('Members, as JSON');
+		const text = await field.inputValue();
+		assert.ok(text.includes(big), text);
+		// What is no JSON is shown where it is.
+		await field.fill(text.replace('"First",', '"First"'));
+		await button(page, 'Save').click();
+		await page.getByText(/Line 3 is not valid JSON/).waitFor();
+		assert.equal(
+			await field.evaluate((area) => (area as unknown as { selectionStart: number }).selectionStart > 20),
+			true,
+		);
+		await field.fill(
+			text.replace('"First"', '"Second"').replace('two', '2').replace('[1,', `[${big},`).replace('1,\n', `${big},\n`),
+		);
+		await page.keyboard.press('ControlOrMeta+s');
+		await page.getByText('Saved. The version before is below.').waitFor();
+		const answered = (await agent.get('/v1/notes')).text;
+		assert.ok(answered.includes('"title":"Second","text":"one\\n2\\nthree"'), answered);
+		assert.equal(answered.split(big).length, 3, answered);
+		await button(page, 'Compare at version 1').click();
+		const changes = await page.locator('.changes').innerText();
+		for (const part of ['title', '"First"', '"Second"', 'two']) assert.ok(changes.includes(part), changes);
+		await button(page, 'Restore version 1').click();
+		await page.getByText('Restored. The version before is below.').waitFor();
+		assert.equal((await agent.rows('notes'))[0].title, 'First');
+		await heading(page, 'Version 2').waitFor();
+	}));
+
+test('[10.4] a member cannot be removed by an update, and the page says so', () =>
+	visit(async ({ page }) => {
+		const email = freshEmail();
+		const agent = await signIn(server, email);
+		const { id } = await agent.add('notes', { a: 1, b: 2 });
+		await openConsole(page, email);
+		await open(page, `tables/notes/${id}`);
+		await button(page, 'Edit').click();
+		await page.getByLabel('Members, as JSON').fill('{"a": 5}');
+		await button(page, 'Save').click();
+		await page.getByText('"b" cannot be removed').waitFor();
+		await button(page, 'Set to null instead').click();
+		await button(page, 'Save').click();
+		await page.getByText('Saved.').waitFor();
+		const [row] = await agent.rows('notes');
+		assert.deepEqual([row.a, row.b], [5, null]);
+	}));
+
+test('[10.4] what the service refuses is told in its words, and the text stays', () =>
+	visit(async ({ page, watched }) => {
+		const email = freshEmail();
+		const agent = await signIn(server, email);
+		const { id } = await agent.add('notes', { a: 1 });
+		await openConsole(page, email);
+		await open(page, `tables/notes/${id}`);
+		await button(page, 'Edit').click();
+		const field = page.getByLabel('Members, as JSON');
+		for (const number of ['9007199254740993', '1e999', '1e-999']) {
+			await field.fill(`{"a": ${number}}`);
+			await button(page, 'Save').click();
+			await page.getByRole('alert').filter({ hasText: 'number' }).waitFor();
+			watched.expect(REFUSED);
+			assert.equal(await field.inputValue(), `{"a": ${number}}`);
+		}
+		await field.fill('{"a": 1, "id": "mine"}');
+		await button(page, 'Save').click();
+		await page.getByRole('alert').filter({ hasText: '"id"' }).waitFor();
+		watched.expect(REFUSED);
+		assert.equal((await agent.rows('notes'))[0].a, 1);
+	}));
+
+test('[10.4] two browsers edit one row: neither text is lost', () =>
+	visit(async ({ page, watched }) => {
+		const email = freshEmail();
+		const agent = await signIn(server, email);
+		const { id } = await agent.add('notes', { text: 'start', n: 1 });
+		await openConsole(page, email);
+		await visit(async ({ page: other }) => {
+			await openConsole(other, email);
+			for (const [window, text] of [
+				[page, 'mine'],
+				[other, 'theirs'],
+			] as const) {
+				await open(window, `tables/notes/${id}`);
+				await button(window, 'Edit').click();
+				await window.getByLabel('Members, as JSON').fill(`{"text": "${text}", "n": 1}`);
+			}
+			await button(other, 'Save').click();
+			await other.getByText('Saved.').waitFor();
+		});
+		await button(page, 'Save').click();
+		await heading(page, 'The row was changed meanwhile').waitFor();
+		watched.expect(REFUSED);
+		assert.equal(await focused(page), 'The row was changed meanwhile');
+		const sides = await page.locator('.sides').innerText();
+		assert.ok(sides.includes('"mine"') && sides.includes('"theirs"'), sides);
+		assert.equal((await agent.rows('notes'))[0].text, 'theirs');
+		await assertSound(page, 'console-conflict');
+		await button(page, 'Keep theirs').click();
+		await page.getByText('Your text was put aside.').waitFor();
+		await button(page, 'Take it back').click();
+		await button(page, 'Save').click();
+		await button(page, 'Keep mine').click();
+		await page.getByText('Saved.').waitFor();
+		watched.expect(REFUSED);
+		assert.equal((await agent.rows('notes'))[0].text, 'mine');
+		await button(page, 'Compare at version 2').click();
+		assert.match(await page.locator('.changes').innerText(), /"theirs"[\s\S]*"mine"/);
+	}));
+
+test('[10.4] a row deleted meanwhile comes back with the edit', () =>
+	visit(async ({ page, watched }) => {
+		const email = freshEmail();
+		const agent = await signIn(server, email);
+		const { id } = await agent.add('notes', { text: 'start' });
+		await openConsole(page, email);
+		await open(page, `tables/notes/${id}`);
+		await button(page, 'Edit').click();
+		await page.getByLabel('Members, as JSON').fill('{"text": "mine"}');
+		await agent.del('/v1/notes', { filter: { id } });
+		await button(page, 'Save').click();
+		await heading(page, 'The row was deleted meanwhile').waitFor();
+		watched.expect(REFUSED);
+		await button(page, 'Bring the row back').click();
+		await button(page, 'Keep mine').click();
+		await page.getByText('Saved.').waitFor();
+		assert.deepEqual(
+			(await agent.rows('notes')).map((row) => [row.id, row.text]),
+			[[id, 'mine']],
+		);
+	}));
+
+test('[10.4] an edit waits while its person looks elsewhere in the console', () =>
+	visit(async ({ page }) => {
+		const email = freshEmail();
+		const agent = await signIn(server, email);
+		const { id } = await agent.add('notes', { text: 'start' });
+		await openConsole(page, email);
+		await open(page, `tables/notes/${id}`);
+		await button(page, 'Edit').click();
+		await page.getByLabel('Members, as JSON').fill('{"text": "half"}');
+		await page.getByRole('link', { name: 'Keys' }).click();
+		await heading(page, 'Keys').waitFor();
+		// The window is not closed without a question.
+		const asked = new Promise<string>((resolve) =>
+			page.once('dialog', (dialog) => {
+				resolve(dialog.type());
+				void dialog.dismiss();
+			}),
+		);
+		await page.evaluate('location.reload()');
+		assert.equal(await asked, 'beforeunload');
+		await page.goBack();
+		assert.equal(await page.getByLabel('Members, as JSON').inputValue(), '{"text": "half"}');
+		await button(page, 'Save').click();
+		await page.getByText('Saved.').waitFor();
+		assert.equal((await agent.rows('notes'))[0].text, 'half');
+	}));
+
+test('[10.4] [5.5] a deleted row comes back with Undo, or later by its id', () =>
+	visit(async ({ page }) => {
+		const email = freshEmail();
+		const agent = await signIn(server, email);
+		const { id } = await agent.add('notes', { text: 'kept' });
+		await openConsole(page, email);
+		await open(page, `tables/notes/${id}`);
+		await button(page, 'Delete').click();
+		await page.getByText('The row is deleted.').waitFor();
+		assert.deepEqual(await agent.rows('notes'), []);
+		await page.keyboard.press('Tab');
+		assert.equal(await focused(page), 'Undo');
+		await page.keyboard.press('Enter');
+		await page.getByText('Restored.').waitFor();
+		assert.equal((await agent.rows('notes'))[0].text, 'kept');
+		await button(page, 'Delete').click();
+		await page.getByText('The row is deleted.').waitFor();
+		await open(page, 'tables/notes');
+		await page.getByText('Open a row by its id').click();
+		await page.getByLabel('Row id').fill(id);
+		await button(page, 'Open').click();
+		await page.getByText('This row is deleted.').waitFor();
+		await button(page, /^Look at version/)
+			.first()
+			.click();
+		await page.getByText('kept').waitFor();
+		await button(page, /^Restore version/)
+			.first()
+			.click();
+		await page.getByText('Restored.').waitFor();
+		assert.equal((await agent.rows('notes'))[0].text, 'kept');
+	}));
+
+test('[10.4] stored texts of any kind are text', () =>
+	visit(async ({ page }) => {
+		const email = freshEmail();
+		const agent = await signIn(server, email);
+		const hostile = {
+			html: SCRIPT,
+			link: 'javascript:globalThis.taken=1',
+			rtl: OVERRIDE,
+			line: 'x'.repeat(60_000),
+			binary: '\u0001\u0007\u001b[31m\ufffe\uffff',
+			[SCRIPT]: 1,
+			['__proto__']: { constructor: SCRIPT },
+			constructor: 'c',
+			toString: null,
+			'-dash': [1, [2, { '': undefined }]],
+		};
+		const { id } = await agent.add('notes', hostile);
+		await agent.post('/v1/notes/update_row', { id, patch: { html: `${SCRIPT}2`, rtl: `${OVERRIDE}2` } });
+		await agent.post('/v1/_keys', { name: '<script>globalThis.taken = 1</script>' });
+		await openConsole(page, email);
+		await open(page, 'tables/notes');
+		await page.getByText('1 row', { exact: true }).waitFor();
+		await assertSound(page, 'console-hostile-table');
+		await open(page, `tables/notes/${id}`);
+		await button(page, 'Compare at version 1').click();
+		await assertSound(page, 'console-hostile-row');
+		assert.ok((await page.locator('.members').innerText()).includes(SCRIPT));
+		await button(page, 'Show all 60,000 characters').click();
+		await button(page, 'Edit').click();
+		const field = page.getByLabel('Members, as JSON');
+		await field.fill((await field.inputValue()).replace('"c"', '"d"'));
+		await button(page, 'Save').click();
+		await page.getByText('Saved.').waitFor();
+		const [row] = await agent.rows('notes');
+		assert.equal(row.constructor, 'd');
+		assert.deepEqual(
+			Object.keys(row),
+			['id', ...Object.keys(hostile), '__proto__', 'created_at', 'updated_at'].filter(
+				(name, at, all) => all.indexOf(name) === at,
+			),
+		);
+		await open(page, 'keys');
+		await heading(page, '<script>').waitFor();
+		for (const route of ['tables/%zz', `tables/${encodeURIComponent(SCRIPT)}`, `nowhere/${SCRIPT}`]) {
+			await open(page, route);
+			await page.locator('h1').waitFor();
+		}
+		assert.equal(await page.evaluate(`'taken' in globalThis`), false);
+	}).catch((error: Error) => {
+		// A table name that is none is refused, which Chromium writes to the console.
+		const lines = error.message.split('\n').slice(1);
+		if (lines.length === 0 || lines.some((line) => !REFUSED.test(line))) throw error;
+	}));
+
+test('[10.4] [6.7] keys are made, shown once, listed and revoked', () =>
+	visit(async ({ page }) => {
+		await openConsole(page, freshEmail());
+		await page.getByRole('link', { name: 'Keys' }).click();
+		await page.getByText('There is no live key.').waitFor();
+		await page.getByLabel('Name, so that you know it again').fill('laptop agent');
+		await button(page, 'Make a key').click();
+		await heading(page, 'Your new key').waitFor();
+		assert.equal(await focused(page), 'Your new key');
+		await button(page, 'Copy API key').click();
+		await page.getByText('Copied', { exact: true }).waitFor();
+		const key = await clipboard(page);
+		const agent = clientWith(server, key);
+		assert.equal((await agent.get('/v1/_tables')).status, 200);
+		await button(page, 'I have copied it').click();
+		assert.ok(!(await page.content()).includes(key));
+		const list = page.getByLabel('Live keys');
+		assert.match(await list.innerText(), new RegExp(`laptop agent\\s+${key.slice(0, 30)}[\\s\\S]*Made`));
+		await button(page, 'Revoke laptop agent').click();
+		await page.keyboard.press('Escape');
+		assert.equal(await focused(page), 'Revoke laptop agent');
+		assert.equal((await agent.get('/v1/_tables')).status, 200);
+		await button(page, 'Revoke laptop agent').click();
+		await assertSound(page, 'console-revoke');
+		await button(page, 'Revoke the key').click();
+		await page.getByText('“laptop agent” is revoked.').waitFor();
+		assert.equal((await agent.get('/v1/_tables')).status, 401);
+		await page.getByText('Revoked keys (1)').click();
+		await page.getByLabel('Revoked keys').getByText('laptop agent').waitFor();
+	}));
+
+test('[10.4] the export is a file', () =>
+	visit(async ({ page }) => {
+		const email = freshEmail();
+		const agent = await signIn(server, email);
+		await agent.add('notes', { text: 'exported' });
+		await openConsole(page, email);
+		await page.getByRole('link', { name: 'Account' }).click();
+		const [download] = await Promise.all([
+			page.waitForEvent('download'),
+			page.getByRole('link', { name: 'Download the export' }).click(),
+		]);
+		assert.match(download.suggestedFilename(), /^pumadb-\d{4}-\d\d-\d\d\.json$/);
+		const stream = await download.createReadStream();
+		const text = Buffer.concat(await stream.toArray()).toString();
+		assert.equal(JSON.parse(text).tables.notes[0].text, 'exported');
+	}));
+
+test('[10.6] erasing asks twice', () =>
+	visit(async ({ page }) => {
+		const email = freshEmail();
+		const agent = await signIn(server, email);
+		await agent.add('notes', { text: 'erased' });
+		await openConsole(page, email);
+		await page.getByRole('link', { name: 'Account' }).click();
+		await button(page, 'Erase the account…').click();
+		const typed = page.getByRole('dialog').getByRole('textbox');
+		await typed.fill('other@example.com');
+		assert.equal(await button(page, 'Go on').isDisabled(), true);
+		await typed.fill(email);
+		await button(page, 'Go on').click();
+		await heading(page, 'Erase everything now?').waitFor();
+		assert.equal(await focused(page), 'Keep my account');
+		await assertSound(page, 'console-erase');
+		await page.keyboard.press('Enter');
+		assert.equal((await agent.get('/v1/notes')).status, 200);
+		await button(page, 'Erase the account…').click();
+		await typed.fill(email.toUpperCase());
+		await page.keyboard.press('Enter');
+		await button(page, 'Erase everything').click();
+		await page.getByText('Your account is erased.').waitFor();
+		assert.equal((await agent.get('/v1/notes')).status, 401);
+	}));
+
+test('[10.3] a session that ends while somebody types loses nothing', () =>
+	visit(async ({ page, context, watched }) => {
+		const email = freshEmail();
+		const agent = await signIn(server, email);
+		const { id } = await agent.add('notes', { text: 'start' });
+		await openConsole(page, email);
+		await open(page, `tables/notes/${id}`);
+		await button(page, 'Edit').click();
+		await page.getByLabel('Members, as JSON').fill('{"text": "typed long"}');
+		await context.clearCookies();
+		await button(page, 'Save').click();
+		await page.getByText('Your session has ended.').waitFor();
+		watched.expect(REFUSED);
+		// The session of another tab has another token, which the page then asks for.
+		const other = await context.newPage();
+		await openConsole(other, email);
+		await button(page, 'Save').click();
+		await page.getByText('Saved.').waitFor();
+		watched.expect(REFUSED);
+		assert.equal((await agent.rows('notes'))[0].text, 'typed long');
+	}));
+
+test('[10.5] a page of another origin can neither change nor frame nor read', () =>
+	visit(async ({ page, context }) => {
+		const email = freshEmail();
+		const agent = await signIn(server, email);
+		await agent.add('notes', { text: 'mine' });
+		await openConsole(page, email);
+		const evil = await context.newPage();
+		const attack = `${server.url.replace('127.0.0.1', 'localhost')}/attack`;
+		await evil.route(attack, (route) =>
+			route.fulfill({
+				contentType: 'text/html',
+				body: `<!doctype html><title>attack</title>
+					<iframe id="frame" src="${server.url}/console"></iframe>
+					<form method="post" enctype="text/plain" action="${server.url}/console/api/v1/notes"><input name='{"a":"' value='"}'></form>`,
+			}),
+		);
+		await evil.goto(attack);
+		const tries = await evil.evaluate(`(async () => {
+			const attempt = async (path, init) => {
+				try { return (await fetch('${server.url}/console/api' + path, { credentials: 'include', ...init })).status; }
+				catch { return 'refused'; }
+			};
+			const body = JSON.stringify({ filter: { text: 'mine' } });
+			return [
+				await attempt('/session', {}),
+				await attempt('/v1/notes', { method: 'DELETE', body, headers: { 'content-type': 'application/json' } }),
+				await attempt('/sign-out', { method: 'POST', mode: 'no-cors' }),
+				await attempt('/v1/notes', { method: 'POST', mode: 'no-cors', body: '{"a":1}' }),
+			];
+		})()`);
+		assert.deepEqual((tries as unknown[]).slice(0, 2), ['refused', 'refused']);
+		assert.equal(
+			evil.frames().some((frame) => frame.url().startsWith(`${server.url}/console`)),
+			false,
+		);
+		await Promise.all([evil.waitForURL(/\/console\/api\/v1\/notes/), evil.evaluate('document.forms[0].submit()')]);
+		assert.ok((await evil.content()).includes('cross_origin_request'));
+		assert.deepEqual((await agent.rows('notes')).length, 1);
+		await page.reload();
+		await page.getByRole('link', { name: 'notes' }).waitFor();
+	}));
+
+test('everything is done by keyboard alone: sign in, find a row, edit, delete, undo', () =>
+	visit(async ({ page }) => {
+		const email = freshEmail();
+		const agent = await signIn(server, email);
+		await agent.add('notes', { text: 'start' });
+		/** Tabs until what is in focus has the name. */
+		const tabTo = async (name: string): Promise<void> => {
+			for (let n = 0; n < 30; n++) {
+				await page.keyboard.press('Tab');
+				if ((await focused(page)) === name) return;
+			}
+			assert.fail(`Tab does not lead to ${name}`);
+		};
+		const press = async (name: string): Promise<void> => {
+			await tabTo(name);
+			await page.keyboard.press('Enter');
+		};
+		await page.goto(`${server.url}/sign-in`);
+		await heading(page, 'Sign in').waitFor();
+		await page.keyboard.press('Tab');
+		await page.keyboard.press('Tab');
+		await page.keyboard.type(email);
+		await page.keyboard.press('Enter');
+		await heading(page, 'Look into your mail').waitFor();
+		await press('Open the sign-in link');
+		await heading(page, 'You are almost in').waitFor();
+		await press('Open the console');
+		await page.getByRole('link', { name: 'notes' }).waitFor();
+		await press('Skip to the content');
+		await press('notes');
+		await page.getByText('1 row', { exact: true }).waitFor();
+		await tabTo('Rows of notes');
+		const id: string = (await agent.rows('notes'))[0].id;
+		await press(`…${id.slice(-8)}`);
+		await heading(page, 'Members').waitFor();
+		await press('Edit');
+		await page.keyboard.press('ControlOrMeta+a');
+		await page.keyboard.type('{"text": "typed"}');
+		await page.keyboard.press('ControlOrMeta+s');
+		await page.getByText('Saved.').waitFor();
+		await press('Delete');
+		await page.getByText('The row is deleted.').waitFor();
+		await press('Undo');
+		await page.getByText('Restored.').waitFor();
+		assert.equal((await agent.rows('notes'))[0].text, 'typed');
+	}));
+
+for (const [screen, options] of Object.entries(SCREENS)) {
+	test(`every page is sound, in words and looks: ${screen}`, () =>
+		visit(async ({ page }) => {
+			const email = freshEmail();
+			const agent = await agentOf(email);
+			const row = await agent.add('people', {
+				name: 'Grace Hopper',
+				born: 1906,
+				notes: 'Wrote\nthe first\ncompiler',
+				tags: ['navy', 'COBOL'],
+			});
+			await agent.post('/v1/people/update_row', {
+				id: row.id,
+				patch: { notes: 'Wrote\na first\ncompiler, A-0', born: 1906.5 },
+			});
+			await page.goto(`${server.url}/sign-in`);
+			await heading(page, 'Sign in').waitFor();
+			await assertSound(page, `sign-in-${screen}`);
+			await followLink(page, email);
+			await assertSound(page, `sign-in-link-${screen}`);
+			await button(page, 'Get an API key').click();
+			await heading(page, 'Your API key').waitFor();
+			await assertSound(page, `sign-in-key-${screen}`);
+			await openConsole(page, email);
+			await page.getByRole('link', { name: 'people' }).waitFor();
+			await assertSound(page, `console-${screen}`);
+			await open(page, 'tables/notes?filter=%7B%22done%22%3Atrue%7D&sort=-n');
+			await page.getByText('30 matching rows').waitFor();
+			await assertSound(page, `console-table-${screen}`);
+			await open(page, `tables/people/${row.id}`);
+			await button(page, 'Compare at version 1').click();
+			await assertSound(page, `console-row-${screen}`);
+			await button(page, 'Edit').click();
+			await page.getByLabel('Members, as JSON').fill('{"name": "Grace"');
+			await button(page, 'Save').click();
+			await page.getByText(/is not valid JSON/).waitFor();
+			await assertSound(page, `console-edit-${screen}`);
+			await button(page, 'Discard').click();
+			await open(page, 'keys');
+			await heading(page, 'Make a key').waitFor();
+			await page.getByLabel('Live keys').waitFor();
+			await assertSound(page, `console-keys-${screen}`);
+			await open(page, 'account');
+			await heading(page, 'Export').waitFor();
+			await assertSound(page, `console-account-${screen}`);
+		}, options));
+}
+
+test('the first view takes less than 150 KB', () =>
+	visit(async ({ page }) => {
+		await openConsole(page, freshEmail());
+		let bytes = 0;
+		const session = await page.context().newCDPSession(page);
+		await session.send('Network.enable');
+		session.on('Network.loadingFinished', ({ encodedDataLength }) => {
+			bytes += encodedDataLength;
+		});
+		await session.send('Network.setCacheDisabled', { cacheDisabled: true });
+		await page.reload();
+		await page.getByText('Nothing is remembered yet').waitFor();
+		assert.ok(bytes > 5000 && bytes < 150_000, String(bytes));
+	}));
