@@ -39,9 +39,6 @@ export interface Query {
 	readonly sort: string;
 }
 
-/** The members that the service owns. */
-export const SYSTEM_MEMBERS: readonly string[] = ['id', 'created_at', 'updated_at'];
-
 const at = (table: string, rest = ''): string => `/v1/${encodeURIComponent(table)}${rest}`;
 
 export async function listTables(): Promise<readonly Table[]> {
@@ -97,9 +94,4 @@ export async function createKey(name: string): Promise<string> {
 
 export async function revokeKey(id: string): Promise<void> {
 	await change('DELETE', `/v1/_keys/${encodeURIComponent(id)}`);
-}
-
-/** The members of a row that are its own. */
-export function ownOf(row: Members): Members {
-	return Object.fromEntries(Object.entries(row).filter(([name]) => !SYSTEM_MEMBERS.includes(name)));
 }

@@ -1,5 +1,6 @@
 import type { Members } from '../shared/json.ts';
 import { diffRows, type Line, type MemberChange } from './diff.ts';
+import { unturned } from './own.ts';
 
 const SIGNS = { same: ' ', added: '+', removed: '−' } as const;
 const WORDS = { added: 'is new', removed: 'is gone', changed: 'changed' } as const;
@@ -38,7 +39,7 @@ function ChangedLine({ line }: { readonly line: Line }) {
 			<span class="sign" aria-hidden="true">
 				{SIGNS[line.kind]}
 			</span>
-			<bdi>{line.text}</bdi>
+			<bdi>{unturned(line.text)}</bdi>
 		</>
 	);
 	// Screen readers tell insertions and deletions.

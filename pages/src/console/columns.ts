@@ -1,5 +1,5 @@
 import { isNumber, type Members, print } from '../shared/json.ts';
-import { SYSTEM_MEMBERS } from './api.ts';
+import { SYSTEM_MEMBERS, unturned } from './own.ts';
 
 /** How rows become a table of cells. */
 
@@ -24,7 +24,7 @@ export function columnsOf(rows: readonly Members[]): { readonly shown: readonly 
 
 /** A value in one line. */
 export function cellText(value: unknown): string {
-	const text = typeof value === 'string' ? value.slice(0, FOLD + 1) : print(value, 0);
+	const text = unturned(typeof value === 'string' ? value.slice(0, FOLD + 1) : print(value, 0));
 	return text.length > FOLD ? `${text.slice(0, FOLD)}…` : text;
 }
 

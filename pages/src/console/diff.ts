@@ -1,5 +1,5 @@
 import { type Members, print } from '../shared/json.ts';
-import { ownOf } from './api.ts';
+import { ownOf } from './own.ts';
 
 /** What changed between two states of a row: member by member, and line by line within a member. */
 

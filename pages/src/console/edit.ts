@@ -1,5 +1,6 @@
 import { isMembers, type Members, parse, print } from '../shared/json.ts';
-import { ownOf, type Row } from './api.ts';
+import type { Row } from './api.ts';
+import { ownOf } from './own.ts';
 
 /** What a person does to a row: a text, and the state of the row that it was made of. */
 export interface Draft {

@@ -171,11 +171,11 @@ function Revoke(props: { readonly target: Key; readonly onClose: () => void; rea
 			</p>
 			<Trouble problem={problem} />
 			<div class="actions">
+				<button type="button" onClick={onClose}>
+					Keep it
+				</button>
 				<button type="button" class="danger" disabled={busy} onClick={() => void revoke()}>
 					Revoke the key
-				</button>
-				<button type="button" class="quiet" onClick={onClose}>
-					Keep it
 				</button>
 			</div>
 		</Dialog>

@@ -2,7 +2,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import { Problem } from '../shared/call.ts';
 import { Copy } from '../shared/copy.tsx';
 import { type Members, print } from '../shared/json.ts';
-import { deleteRow, findRow, listVersions, ownOf, type Row, restoreVersion, saveRow, type Version } from './api.ts';
+import { deleteRow, findRow, listVersions, type Row, restoreVersion, saveRow, type Version } from './api.ts';
 import { Conflict } from './conflict.tsx';
 import {
 	type Draft,
@@ -17,6 +17,7 @@ import {
 } from './edit.ts';
 import { Editor } from './editor.tsx';
 import { MemberList } from './members.tsx';
+import { ownOf } from './own.ts';
 import { Done, shortId, Time, Title, Trouble } from './parts.tsx';
 import { tableRoute } from './route.ts';
 import { useLoad } from './use-load.ts';
@@ -59,12 +60,17 @@ export function RowPage({ table, id }: { readonly table: string; readonly id: st
 			setBusy(false);
 		}
 	};
+	/** What was just answered is what the next act is about; the versions follow. */
+	const show = (now: Row | undefined): void => {
+		load.set({ row: now, versions });
+		load.reload();
+	};
 	/** Saves members over a state of the row; where the row has changed since, both are kept and shown. */
 	const save = (edited: Members, over: Row): Promise<void> =>
 		act(async () => {
 			const patch = patchOf(over, edited);
 			try {
-				if (Object.keys(patch).length > 0) await saveRow(table, over, patch);
+				if (Object.keys(patch).length > 0) show(await saveRow(table, over, patch));
 			} catch (error) {
 				if (!(error instanceof Problem && error.code === 'row_not_found')) throw error;
 				setTheirs((await findRow(table, id)) ?? 'deleted');
@@ -73,9 +79,7 @@ export function RowPage({ table, id }: { readonly table: string; readonly id: st
 			}
 			setDraft(undefined);
 			setTheirs(undefined);
-			setAside(undefined);
 			setDone(Object.keys(patch).length > 0 ? 'saved' : 'nothing');
-			load.reload();
 		});
 	const submit = (over: Row): void => {
 		if (draft === undefined) return;
@@ -94,19 +98,21 @@ export function RowPage({ table, id }: { readonly table: string; readonly id: st
 			// A draft goes on, now over the row that is there again.
 			if (theirs === 'deleted') setTheirs(restored);
 			setDone('restored');
-			load.reload();
+			show(restored);
 		});
 	};
 	const remove = (shown: Row): void => {
 		void act(async () => {
 			const gone = await deleteRow(table, shown);
 			if (!gone) {
-				setProblem(new EditProblem('The row was changed meanwhile, so it was not deleted. Look at it again first.'));
-			} else {
-				setDone('deleted');
-				setDraft(undefined);
+				const words = 'The row was changed meanwhile, so it was not deleted. Look at it again first.';
+				setProblem(new Problem(0, 'row_changed', words));
+				load.reload();
+				return;
 			}
-			load.reload();
+			setDone('deleted');
+			setDraft(undefined);
+			show(undefined);
 		});
 	};
 	const editButton = useRef<HTMLButtonElement>(null);
@@ -139,7 +145,7 @@ export function RowPage({ table, id }: { readonly table: string; readonly id: st
 			<Done>{done !== undefined && doneWords(done, versions, restore, busy)}</Done>
 			{draft === undefined && <Trouble problem={problem} />}
 			<Trouble problem={load.problem} />
-			{aside !== undefined && (
+			{aside !== undefined && draft === undefined && (
 				<p class="notice">
 					Your text was put aside.
 					<button
@@ -173,6 +179,7 @@ export function RowPage({ table, id }: { readonly table: string; readonly id: st
 					<Editor
 						text={draft.text}
 						problem={problem}
+						busy={busy}
 						onInput={(text) => {
 							setDraft({ ...draft, text });
 							setProblem(undefined);

@@ -1,8 +1,8 @@
 import { useState } from 'preact/hooks';
 import type { Row, Version } from './api.ts';
-import { ownOf } from './api.ts';
 import { Changes } from './changes.tsx';
 import { MemberList } from './members.tsx';
+import { ownOf } from './own.ts';
 import { Time } from './parts.tsx';
 
 /** Earlier states of a row: what changed since, and a way back to each. */
