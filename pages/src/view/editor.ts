@@ -1,10 +1,11 @@
+import { isolateHistory } from '@codemirror/commands';
 import { json, jsonParseLinter } from '@codemirror/lang-json';
 import { LanguageDescription, syntaxHighlighting } from '@codemirror/language';
 import { languages } from '@codemirror/language-data';
 import { linter, lintGutter } from '@codemirror/lint';
 import { MergeView, unifiedMergeView } from '@codemirror/merge';
 import { openSearchPanel, search } from '@codemirror/search';
-import { Compartment, EditorState, type Extension, Text, Transaction } from '@codemirror/state';
+import { Compartment, EditorState, type Extension, Text } from '@codemirror/state';
 import { ViewPlugin } from '@codemirror/view';
 import { classHighlighter } from '@lezer/highlight';
 import { basicSetup, EditorView } from 'codemirror';
@@ -62,7 +63,8 @@ export function makeEditor({ parent, text, label, language, readOnly, wrap, onCh
 			const { length } = view.state.doc;
 			view.dispatch({
 				changes: { from: 0, to: length, insert: view.state.toText(next) },
-				annotations: Transaction.addToHistory.of(true),
+				// One step of its own for Undo, however soon it comes after something typed.
+				annotations: isolateHistory.of('full'),
 			});
 		},
 		setWrap(on) {
@@ -126,6 +128,7 @@ function common(label: string, readOnly: boolean): Extension {
 		// The style elements that CodeMirror makes carry the page's nonce (CSP Level 3, section 8.2).
 		EditorView.cspNonce.of(document.querySelector<HTMLMetaElement>('meta[property="csp-nonce"]')?.nonce ?? ''),
 		basicSetup,
+		replacesSelection,
 		search({ top: true }),
 		syntaxHighlighting(classHighlighter),
 		EditorState.readOnly.of(readOnly),
@@ -139,6 +142,20 @@ function common(label: string, readOnly: boolean): Extension {
 		EditorState.lineSeparator.of('\n'),
 	];
 }
+
+/**
+ * Text typed over a selection is put in by us. Chromium would keep the looks of what it replaces as an inline style, which the
+ * page's policy refuses.
+ */
+const replacesSelection = EditorView.domEventHandlers({
+	beforeinput(event, view) {
+		const { state } = view;
+		if (event.inputType !== 'insertText' || event.data === null || view.composing) return false;
+		if (state.readOnly || state.selection.main.empty) return false;
+		view.dispatch(state.replaceSelection(event.data), { userEvent: 'input.type', scrollIntoView: true });
+		return true;
+	},
+});
 
 const NAMES_BY_TYPE: Readonly<Record<string, string>> = {
 	'application/json': 'json',
