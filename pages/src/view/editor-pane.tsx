@@ -5,6 +5,8 @@ import type { Comparison, Editor, LanguageHint } from './editor.ts';
 /** A text, at first plain, then in the editor once that is loaded. */
 export function EditorPane(props: {
 	readonly text: string;
+	/** The editor takes the text over when this changes; else what is typed would race with what was typed before. */
+	readonly revision: number;
 	readonly label: string;
 	readonly language: LanguageHint;
 	readonly readOnly: boolean;
@@ -16,7 +18,7 @@ export function EditorPane(props: {
 	const [ready, setReady] = useState(false);
 	const latest = useRef(props);
 	latest.current = props;
-	const { handle, text, wrap } = props;
+	const { handle, text, revision, wrap } = props;
 
 	useEffect(() => {
 		let gone = false;
@@ -37,9 +39,11 @@ export function EditorPane(props: {
 	}, [handle]);
 
 	useEffect(() => handle.current?.setWrap(wrap), [handle, wrap]);
+	// The revision says when, the text what.
 	useEffect(() => {
-		if (handle.current !== undefined && handle.current.text() !== text) handle.current.replace(text);
-	}, [handle, text]);
+		const next = latest.current.text;
+		if (handle.current !== undefined && handle.current.text() !== next) handle.current.replace(next);
+	}, [handle, revision]);
 
 	return (
 		<>

@@ -104,6 +104,7 @@ export function RowView({ shown }: { readonly shown: ShownRow }) {
 				<div class="source" hidden={mode !== 'json'}>
 					<EditorPane
 						text={draft.text}
+						revision={draft.revision}
 						label="Members of the row, as JSON"
 						language={JSON_LANGUAGE}
 						readOnly={false}
@@ -121,7 +122,7 @@ export function RowView({ shown }: { readonly shown: ShownRow }) {
 							</button>
 						</p>
 					) : (
-						<RowForm members={members} onChange={draft.setText} />
+						<RowForm members={members} onChange={draft.replaceText} />
 					))}
 			</main>
 		</Shell>

@@ -101,6 +101,7 @@ export function TextView({ shown }: { readonly shown: ShownText }) {
 				<div class="source" hidden={mode === 'rendered'}>
 					<EditorPane
 						text={draft.text}
+						revision={draft.revision}
 						label={`${link.field}, text`}
 						language={language}
 						readOnly={!link.editable}

@@ -19,7 +19,12 @@ export interface Draft {
 	readonly problem: string | undefined;
 	/** What somebody else saved meanwhile; while it is set, neither text is lost. */
 	readonly theirs: Saved | undefined;
+	/** Grows when the text was changed by something else than the editor, which then takes it over. */
+	readonly revision: number;
+	/** What the editor holds now. */
 	setText(text: string): void;
+	/** Another text, from elsewhere than the editor. */
+	replaceText(text: string): void;
 	save(): Promise<void>;
 	/** Saves a text over what somebody else saved, which stays in the row's versions. */
 	keepMine(text: string): Promise<void>;
@@ -37,6 +42,7 @@ export function useDraft(
 ): Draft {
 	const [saved, setSaved] = useState(initial);
 	const [text, setText] = useState(initial.text);
+	const [revision, setRevision] = useState(0);
 	const [saving, setSaving] = useState(false);
 	const [everSaved, setEverSaved] = useState(false);
 	const [problem, setProblem] = useState<string>();
@@ -71,6 +77,11 @@ export function useDraft(
 		[write, read],
 	);
 
+	const replaceText = (next: string): void => {
+		setText(next);
+		setRevision((count) => count + 1);
+	};
+
 	useEffect(() => {
 		if (!dirty) return;
 		// HTML standard, section 7.4.7: a page that prevents the event's default asks before it is left.
@@ -87,15 +98,17 @@ export function useDraft(
 		everSaved,
 		problem,
 		theirs,
+		revision,
 		setText,
+		replaceText,
 		save: () => (dirty ? put(text, saved.tag) : Promise.resolve()),
 		keepMine(mine) {
-			setText(mine);
+			replaceText(mine);
 			return put(mine, theirs?.tag ?? saved.tag);
 		},
 		adopt(next) {
 			setSaved(next);
-			setText(next.text);
+			replaceText(next.text);
 			setTheirs(undefined);
 			setProblem(undefined);
 		},
