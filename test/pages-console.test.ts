@@ -295,7 +295,7 @@ test('[10.4] a member cannot be removed by an update, and the page says so', () 
 		await page.getByText('"b" cannot be removed').waitFor();
 		await button(page, 'Set to null instead').click();
 		await button(page, 'Save').click();
-		await page.getByText('Saved.').waitFor();
+		await page.getByText('Saved. The version').waitFor();
 		const [row] = await agent.rows('notes');
 		assert.deepEqual([row.a, row.b], [5, null]);
 	}));
@@ -340,7 +340,7 @@ test('[10.4] two browsers edit one row: neither text is lost', () =>
 				await window.getByLabel('Members, as JSON').fill(`{"text": "${text}", "n": 1}`);
 			}
 			await button(other, 'Save').click();
-			await other.getByText('Saved.').waitFor();
+			await other.getByText('Saved. The version').waitFor();
 		});
 		await button(page, 'Save').click();
 		await heading(page, 'The row was changed meanwhile').waitFor();
@@ -355,7 +355,7 @@ test('[10.4] two browsers edit one row: neither text is lost', () =>
 		await button(page, 'Take it back').click();
 		await button(page, 'Save').click();
 		await button(page, 'Keep mine').click();
-		await page.getByText('Saved.').waitFor();
+		await page.getByText('Saved. The version').waitFor();
 		watched.expect(REFUSED);
 		assert.equal((await agent.rows('notes'))[0].text, 'mine');
 		await button(page, 'Compare at version 2').click();
@@ -377,7 +377,7 @@ test('[10.4] a row deleted meanwhile comes back with the edit', () =>
 		watched.expect(REFUSED);
 		await button(page, 'Bring the row back').click();
 		await button(page, 'Keep mine').click();
-		await page.getByText('Saved.').waitFor();
+		await page.getByText('Saved. The version').waitFor();
 		assert.deepEqual(
 			(await agent.rows('notes')).map((row) => [row.id, row.text]),
 			[[id, 'mine']],
@@ -407,7 +407,7 @@ test('[10.4] an edit waits while its person looks elsewhere in the console', () 
 		await page.goBack();
 		assert.equal(await page.getByLabel('Members, as JSON').inputValue(), '{"text": "half"}');
 		await button(page, 'Save').click();
-		await page.getByText('Saved.').waitFor();
+		await page.getByText('Saved. The version').waitFor();
 		assert.equal((await agent.rows('notes'))[0].text, 'half');
 	}));
 
@@ -424,7 +424,7 @@ test('[10.4] [5.5] a deleted row comes back with Undo, or later by its id', () =
 		await page.keyboard.press('Tab');
 		assert.equal(await focused(page), 'Undo');
 		await page.keyboard.press('Enter');
-		await page.getByText('Restored.').waitFor();
+		await page.getByText('Restored. The version').waitFor();
 		assert.equal((await agent.rows('notes'))[0].text, 'kept');
 		await button(page, 'Delete').click();
 		await page.getByText('The row is deleted.').waitFor();
@@ -440,7 +440,7 @@ test('[10.4] [5.5] a deleted row comes back with Undo, or later by its id', () =
 		await button(page, /^Restore version/)
 			.first()
 			.click();
-		await page.getByText('Restored.').waitFor();
+		await page.getByText('Restored. The version').waitFor();
 		assert.equal((await agent.rows('notes'))[0].text, 'kept');
 	}));
 
@@ -515,7 +515,7 @@ test('[10.4] stored texts of any kind are text', () =>
 		const field = page.getByLabel('Members, as JSON');
 		await field.fill((await field.inputValue()).replace('"c"', '"d"'));
 		await button(page, 'Save').click();
-		await page.getByText('Saved.').waitFor();
+		await page.getByText('Saved. The version').waitFor();
 		const [row] = await agent.rows('notes');
 		assert.equal(row.constructor, 'd');
 		assert.deepEqual(
@@ -628,7 +628,7 @@ test('[10.3] a session that ends while somebody types loses nothing', () =>
 		const other = await context.newPage();
 		await openConsole(other, email);
 		await button(page, 'Save').click();
-		await page.getByText('Saved.').waitFor();
+		await page.getByText('Saved. The version').waitFor();
 		watched.expect(REFUSED);
 		assert.equal((await agent.rows('notes'))[0].text, 'typed long');
 	}));
@@ -714,11 +714,11 @@ test('everything is done by keyboard alone: sign in, find a row, edit, delete, u
 		await page.keyboard.press('ControlOrMeta+a');
 		await page.keyboard.type('{"text": "typed"}');
 		await page.keyboard.press('ControlOrMeta+s');
-		await page.getByText('Saved.').waitFor();
+		await page.getByText('Saved. The version').waitFor();
 		await press('Delete');
 		await page.getByText('The row is deleted.').waitFor();
 		await press('Undo');
-		await page.getByText('Restored.').waitFor();
+		await page.getByText('Restored. The version').waitFor();
 		assert.equal((await agent.rows('notes'))[0].text, 'typed');
 	}));
 
