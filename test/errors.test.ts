@@ -43,7 +43,7 @@ function assertNoCors(headers: Headers): void {
 }
 
 test('[1.2] an unknown path is 404, with and without a key, whatever the method', async () => {
-	const paths = ['/', '/v1', '/v2/notes', '/V1/notes', '//v1/notes', '/v1/notes/', '/v1/notes/nothing', '/auth'];
+	const paths = ['/nothing', '/v1', '/v2/notes', '/V1/notes', '//v1/notes', '/v1/notes/', '/v1/notes/nothing', '/auth'];
 	for (const path of [...paths, '/v1/notes/count/more', '/v1/_tables/more', '/auth/other', '/v1/notes/Upsert']) {
 		for (const method of ['GET', 'POST', 'DELETE', 'PUT', 'PROPFIND', 'OPTIONS']) {
 			assertRefused(await ada.call(method, path), 404, 'not_found');

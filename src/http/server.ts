@@ -12,6 +12,7 @@ import { Gate } from '../operations/run.ts';
 import { Answers } from './answers.ts';
 import { addConsole } from './console.ts';
 import type { Exchange } from './exchange.ts';
+import { addLandingPage } from './landing-page.ts';
 import { addLinkPages } from './link-pages.ts';
 import type { Metrics } from './metrics.ts';
 import { Pages } from './pages.ts';
@@ -76,6 +77,7 @@ export function createServer({ context, log, metrics, trustProxy }: ServerOption
 	addServiceRoutes(router, context, answers, metrics);
 	const pages = new Pages(answers);
 	pages.addAssets(router);
+	addLandingPage(router, context, pages);
 	addLinkPages(router, gate, answers, pages);
 	addSignInPage(router, gate, pages, trustProxy);
 	addConsole(router, {
