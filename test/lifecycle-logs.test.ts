@@ -145,7 +145,7 @@ test('[1.2] [9.3] a fault is 500, told to the log by its request id, without wha
 	try {
 		const client = await signIn(server, EMAIL);
 		const { id } = await client.add('broken', { text: PRIVATE });
-		damage(server, `UPDATE rows SET text = replace(text, '"${PRIVATE}"', '${PRIVATE}')`);
+		damage(server, `UPDATE rows SET text = replace(text, '"${PRIVATE}"', '"${PRIVATE}" ${PRIVATE}')`);
 		const faults: Answer[] = [];
 		for (const [path, query] of [
 			['/v1/broken', { sort: 'text' }],

@@ -94,6 +94,20 @@ test('[3.4] sort orders values of every type in both directions, missing last, t
 	);
 });
 
+test('[3.4] megabytes of rows are sorted as a few are', async () => {
+	const rows: Any[] = [];
+	for (let n = 0; n < 60; n++) rows.push(await ada.add('heavy', { n: (n * 37) % 60, pad: 'x'.repeat(30_000) }));
+	const sorted = rows.toSorted((a, b) => b.n - a.n).map(({ id }) => id);
+	assert.deepEqual(
+		(await ada.rows('heavy', { sort: '-n' })).map(({ id }) => id),
+		sorted,
+	);
+	assert.deepEqual(
+		(await ada.rows('heavy', { sort: '-n', limit: 7 })).map(({ id }) => id),
+		sorted.slice(0, 7),
+	);
+});
+
 test('[3.4] rows are sorted by the members of the service too, and by names with a hyphen', async () => {
 	const rows = await addAll(ada, 'names', [
 		{ '-a': 1, a: 3 },

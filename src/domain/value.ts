@@ -1,7 +1,8 @@
 import { hash } from 'node:crypto';
-import { type JsonObject, member, type Scalar } from './json.ts';
+import { type Json, type JsonObject, member, type Scalar } from './json.ts';
 import { parseJson } from './json-text.ts';
 import { compareSorted, type Sort } from './order.ts';
+import type { RowText } from './row.ts';
 
 /**
  * What equality of JSON values means, once, for both engines: an engine compares the bytes of {@link equalityKey} and leaves
@@ -54,9 +55,21 @@ export function rowKey(row: JsonObject, members: readonly string[]): Uint8Array 
 	return equalityKey(values);
 }
 
-/** Sorts row texts that stand in order of creation, which decides ties in both directions. */
-export function sortRows(texts: readonly string[], sort: Sort): string[] {
-	const keyed = texts.map((text) => ({ text, value: member(parseJson(text) as JsonObject, sort.member) }));
-	keyed.sort((a, b) => compareSorted(a.value, b.value, sort.descending));
+/** What a row is sorted by; undefined where it does not have the member. */
+export function sortKey(row: RowText, { member: name }: Sort): Json | undefined {
+	return member(parseJson(row) as JsonObject, name);
+}
+
+/**
+ * Sorts row texts that stand in order of creation, which decides ties in both directions.
+ * @param keys the {@link sortKey} of each.
+ */
+export function sortRows(
+	texts: readonly RowText[],
+	sort: Sort,
+	keys = texts.map((text) => sortKey(text, sort)),
+): RowText[] {
+	const keyed = texts.map((text, i) => ({ text, key: keys[i] }));
+	keyed.sort((a, b) => compareSorted(a.key, b.key, sort.descending));
 	return keyed.map((entry) => entry.text);
 }
