@@ -292,7 +292,9 @@ test('[7.6] a text link finds its row by id, by filter, or by both', async () =>
 	for (const field of ['n', 'missing', 'list', 'constructor', '__proto__']) {
 		assertRefused(await make({ id: field === 'list' ? two.id : one.id, field }), 400, 'not_a_text');
 	}
-	assertRefused(await make({}), 400, 'invalid_request');
+	const neither = await make({});
+	assertRefused(neither, 400, 'invalid_request');
+	assert.match(neither.body.error.message, /needs one: id, filter\. Send/);
 	assertRefused(await make({ id: one.id, field: '' }), 400, 'invalid_request');
 	assertRefused(await make({ filter: { text: [] } }), 400, 'invalid_request');
 	assertRefused(await textLink(ada, { table: '1x', field: 'text', id: one.id }), 400, 'invalid_table_name');

@@ -4,7 +4,6 @@ import { csrfToken, type SessionSecret } from '../accounts/secrets.ts';
 import { type Awaitable, then } from '../awaitable.ts';
 import { isObject, JsonDocument, member } from '../domain/json.ts';
 import { sweepErased } from '../operations/erase-account.ts';
-import type { Gate } from '../operations/run.ts';
 import {
 	beginSession,
 	callerOfSession,
@@ -13,12 +12,12 @@ import {
 	liveSession,
 	viewSession,
 } from '../operations/sessions.ts';
-import { type Answers, JSON_TYPE } from './answers.ts';
-import { BodyBudget, readBody } from './body.ts';
+import { JSON_TYPE } from './answers.ts';
+import { readBody } from './body.ts';
 import { clientOf } from './client-address.ts';
 import type { Exchange, Handler } from './exchange.ts';
+import type { FaceParts } from './face.ts';
 import { inertHeaders, requireSameOrigin } from './page-headers.ts';
-import type { Pages } from './pages.ts';
 import { addRestRoutes, type Mount } from './rest.ts';
 import type { Router } from './router.ts';
 import { endedCookie, presentedSession, requireCsrfToken, sessionCookie } from './session-cookie.ts';
@@ -28,23 +27,14 @@ const NOT_SERVED: ReadonlySet<string> = new Set(['createTextFieldLink', 'createR
 const PREFIX = '/console/api';
 const BODY_BYTES = 16_384;
 
-export interface ConsoleOptions {
-	readonly gate: Gate;
-	readonly answers: Answers;
-	readonly pages: Pages;
-	readonly trustProxy: number;
-	/** Told where removing what an erased account held failed; the store tries again by itself. */
-	readonly onFault: (error: unknown) => void;
-}
-
 /**
  * The face of the console: its page, its sessions, and the contract's own operations once more, called with a session in place
  * of a key. Every change must come from a page of ours and carry the session's token.
+ * @param onFault told where removing what an erased account held failed; the store tries again by itself.
  */
-export function addConsole(router: Router, { gate, answers, pages, trustProxy, onFault }: ConsoleOptions): void {
+export function addConsole(router: Router, parts: FaceParts, onFault: (error: unknown) => void): void {
+	const { gate, answers, pages, budget, trustProxy } = parts;
 	const { context } = gate;
-	// Bodies are too small to count.
-	const budget = new BodyBudget();
 
 	/** @throws Refusal cross_origin_request, session_required, invalid_csrf_token */
 	function authenticate(request: IncomingMessage): Awaitable<{ session: Session; presented: SessionSecret }> {
@@ -111,7 +101,7 @@ export function addConsole(router: Router, { gate, answers, pages, trustProxy, o
 		caller: 'This session',
 		headers: inertHeaders(),
 	};
-	addRestRoutes(router, gate, answers, trustProxy, mount);
+	addRestRoutes(router, parts, mount);
 	const page: Handler = (exchange) => pages.send(exchange, 200, 'console');
 	const route = (handler: Handler) => ({ handler, operation: undefined, headers: inertHeaders() });
 	router.add('/console', { GET: { handler: page, operation: undefined } });

@@ -4,20 +4,19 @@ import { JsonDocument } from '../domain/json.ts';
 import type { Link } from '../domain/link.ts';
 import { naturalStatus, Refusal } from '../errors.ts';
 import { maxBodyBytes } from '../limits.ts';
-import { type Gate, type LinkOperationId, rateLimited } from '../operations/run.ts';
-import { type Answers, JSON_TYPE } from './answers.ts';
-import { BodyBudget, readBody } from './body.ts';
+import { type LinkOperationId, rateLimited } from '../operations/run.ts';
+import { JSON_TYPE } from './answers.ts';
+import { readBody } from './body.ts';
 import type { Exchange, Handler } from './exchange.ts';
+import type { FaceParts } from './face.ts';
 import { inertHeaders, requireSameOrigin } from './page-headers.ts';
-import type { Pages } from './pages.ts';
 import type { Router } from './router.ts';
 
 /**
  * The face of links: a page, what the page shows and saves, and a file. The token in the path is all there is to know; it is
  * looked up for each request, so that a link ends the moment it expires or its key is revoked.
  */
-export function addLinkPages(router: Router, gate: Gate, answers: Answers, pages: Pages): void {
-	const budget = new BodyBudget();
+export function addLinkPages(router: Router, { gate, answers, pages, budget }: FaceParts): void {
 	const maxBytes = maxBodyBytes(gate.context.limits, false);
 
 	function admitted(exchange: Exchange, operation: LinkOperationId, link: Link): Link {

@@ -7,10 +7,10 @@ import { OPERATIONS } from '../generated/operations.ts';
 import { maxBodyBytes } from '../limits.ts';
 import type { Caller, Client, Input, OperationId } from '../operations/context.ts';
 import { type Gate, rateLimited } from '../operations/run.ts';
-import type { Answers } from './answers.ts';
-import { BodyBudget, readBody } from './body.ts';
+import { readBody } from './body.ts';
 import { clientOf } from './client-address.ts';
 import type { Exchange, Handler } from './exchange.ts';
+import type { FaceParts } from './face.ts';
 import { filterPart, readQuery } from './query-string.ts';
 import type { Route, Router } from './router.ts';
 
@@ -47,8 +47,7 @@ export function apiMount(gate: Gate): Mount {
 }
 
 /** Adds a route for each operation of the contract that the mount has. */
-export function addRestRoutes(router: Router, gate: Gate, answers: Answers, trustProxy: number, mount: Mount): void {
-	const budget = new BodyBudget();
+export function addRestRoutes(router: Router, parts: FaceParts, mount: Mount): void {
 	const served = (Object.values(OPERATIONS) as readonly Operation[]).filter((operation) => mount.has(operation));
 	for (const [path, operations] of Map.groupBy(served, (operation) => operation.path)) {
 		const routes = operations.map((operation): [string, Route] => [
@@ -56,7 +55,7 @@ export function addRestRoutes(router: Router, gate: Gate, answers: Answers, trus
 			// Who calls is asked before it is the operation that answers.
 			{
 				operation: operation.open ? operation.id : undefined,
-				handler: handlerOf(operation, gate, answers, budget, trustProxy, mount),
+				handler: handlerOf(operation, parts, mount),
 				headers: mount.headers,
 			},
 		]);
@@ -65,14 +64,7 @@ export function addRestRoutes(router: Router, gate: Gate, answers: Answers, trus
 }
 
 /** Who calls, may they call now, what do they ask, run, answer: in this order, whatever the operation. */
-function handlerOf(
-	operation: Operation,
-	gate: Gate,
-	answers: Answers,
-	budget: BodyBudget,
-	trustProxy: number,
-	mount: Mount,
-): Handler {
+function handlerOf(operation: Operation, { gate, answers, budget, trustProxy }: FaceParts, mount: Mount): Handler {
 	const { id, open, hasBody, success } = operation;
 	const maxBytes = maxBodyBytes(gate.context.limits, id === 'batch');
 	return (exchange) => {

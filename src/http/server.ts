@@ -10,6 +10,7 @@ import type { Log } from '../log.ts';
 import type { Context } from '../operations/context.ts';
 import { Gate } from '../operations/run.ts';
 import { Answers } from './answers.ts';
+import { BodyBudget } from './body.ts';
 import { addConsole } from './console.ts';
 import type { Exchange } from './exchange.ts';
 import { addLandingPage } from './landing-page.ts';
@@ -73,20 +74,15 @@ export function createServer({ context, log, metrics, trustProxy }: ServerOption
 	let stopping = false;
 	let idle: (() => void) | undefined;
 
-	addRestRoutes(router, gate, answers, trustProxy, apiMount(gate));
-	addServiceRoutes(router, context, answers, metrics);
 	const pages = new Pages(answers);
+	const parts = { gate, answers, pages, budget: new BodyBudget(), trustProxy };
+	addRestRoutes(router, parts, apiMount(gate));
+	addServiceRoutes(router, context, answers, metrics);
 	pages.addAssets(router);
 	addLandingPage(router, context, pages);
-	addLinkPages(router, gate, answers, pages);
-	addSignInPage(router, gate, pages, trustProxy);
-	addConsole(router, {
-		gate,
-		answers,
-		pages,
-		trustProxy,
-		onFault: (error) => log.error({ cause: causeOf(error) }, 'Removing an erased account failed.'),
-	});
+	addLinkPages(router, parts);
+	addSignInPage(router, parts);
+	addConsole(router, parts, (error) => log.error({ cause: causeOf(error) }, 'Removing an erased account failed.'));
 
 	function nextId(): string {
 		return `${prefix}-${(++requests).toString(36)}`;

@@ -1,10 +1,9 @@
 import { JsonDocument } from '../domain/json.ts';
 import { naturalStatus, Refusal } from '../errors.ts';
-import type { Gate } from '../operations/run.ts';
-import { BodyBudget, readBody } from './body.ts';
+import { readBody } from './body.ts';
 import { clientOf } from './client-address.ts';
 import type { Exchange } from './exchange.ts';
-import type { Pages } from './pages.ts';
+import type { FaceParts } from './face.ts';
 import type { Router } from './router.ts';
 
 const FORM_BYTES = 16_384;
@@ -13,10 +12,7 @@ const FORM_BYTES = 16_384;
  * The page that asks for an address, and that a magic link leads to. Opening the link uses nothing up, because mail scanners
  * open links too: only its buttons do. `POST /sign-in` is the button of browsers without script.
  */
-export function addSignInPage(router: Router, gate: Gate, pages: Pages, trustProxy: number): void {
-	// Forms are too small to count.
-	const budget = new BodyBudget();
-
+export function addSignInPage(router: Router, { gate, pages, budget, trustProxy }: FaceParts): void {
 	function show(exchange: Exchange): void {
 		const token = new URLSearchParams(exchange.request.url!.split('?')[1] ?? '').get('token') ?? '';
 		pages.sendFilled(exchange, 200, 'sign-in', { TOKEN: token });

@@ -45,8 +45,13 @@ export function shapedBody<T>(input: Input, operation: OperationId, validator: V
 
 /** The fault to tell of: where no one of several forms fits, that, and not why the first does not. */
 export function mainFault(validator: Validator): Fault | undefined {
-	const oneOf = validator.errors?.find((fault) => fault.keyword === 'oneOf');
-	return oneOf === undefined ? validator.errors?.[0] : { ...oneOf, message: 'has none of the forms it may have' };
+	const { errors } = validator;
+	const oneOf = errors?.find(({ keyword }) => keyword === 'oneOf');
+	if (oneOf !== undefined) return { ...oneOf, message: 'has none of the forms it may have' };
+	const anyOf = errors?.find(({ keyword }) => keyword === 'anyOf');
+	if (anyOf === undefined) return errors?.[0];
+	const names = errors?.flatMap(({ params }) => params.missingProperty ?? []);
+	return { ...anyOf, message: `lacks all of the members of which it needs one: ${names?.join(', ')}` };
 }
 
 /** A refusal that says which member is wrong and shows a body that is right. */
@@ -66,7 +71,9 @@ export function invalidRequest(
 	const at = (fault?.instancePath ?? '').slice(1, MAX_FIELD_CHARACTERS).replaceAll('/', '.');
 	const field = fault?.keyword === 'required' ? joined(at, String(fault.params.missingProperty)) : at;
 	const wrong =
-		fault?.keyword === 'required' ? `The member "${field}" is missing` : `The member "${field}" ${problemOf(fault)}`;
+		fault?.keyword === 'required'
+			? `The member "${field}" is missing`
+			: `${field === '' ? 'The body' : `The member "${field}"`} ${problemOf(fault)}`;
 	return new Refusal('invalid_request', `${wrong}. Send for example ${example}.`, { field, ...details });
 }
 
@@ -110,7 +117,7 @@ export function limitOf(text: string | undefined, limits: Limits): number {
 	const range = max === Number.POSITIVE_INFINITY ? 'of at least 1' : `from 1 to ${max}`;
 	throw new Refusal(
 		'invalid_limit',
-		`The limit must be a whole number ${range}. Send for example limit=${Math.min(max, 100)}.`,
+		`The limit must be a whole number ${range}. Send for example ${Math.min(max, 100)}.`,
 		{
 			field: 'limit',
 			limit: max,

@@ -22,11 +22,11 @@ const TELL_VIOLATIONS = `document.addEventListener('securitypolicyviolation', (e
 const RUN_AXE = `axe.run().then(({ violations }) => violations.flatMap(({ id, help, nodes }) =>
 	nodes.map(({ html, failureSummary }) => id + ': ' + help + ': ' + html + ' ' + failureSummary)))`;
 
-/** Screens that every page is looked at on. */
+/** Screens that every page is looked at on. Without motion, so that no colour is judged half way to another. */
 export const SCREENS = {
-	light: { viewport: { width: 1280, height: 800 }, colorScheme: 'light' },
-	dark: { viewport: { width: 1280, height: 800 }, colorScheme: 'dark' },
-	phone: { viewport: { width: 360, height: 740 }, colorScheme: 'light' },
+	light: { viewport: { width: 1280, height: 800 }, colorScheme: 'light', reducedMotion: 'reduce' },
+	dark: { viewport: { width: 1280, height: 800 }, colorScheme: 'dark', reducedMotion: 'reduce' },
+	phone: { viewport: { width: 360, height: 740 }, colorScheme: 'light', reducedMotion: 'reduce' },
 } as const satisfies Record<string, BrowserContextOptions>;
 
 /** Starts Chromium with a fresh profile. Close it when the tests are done. */
