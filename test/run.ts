@@ -30,6 +30,10 @@ if (wanted.length === 0) {
 	step('Generated files', process.execPath, ['scripts/generate.ts', '--check']);
 }
 
+if (chosen.some((file) => file.includes('pages-'))) {
+	step('Chromium', process.execPath, ['test/support/browser.ts']);
+}
+
 const directory = mkdtempSync(join(tmpdir(), 'pumadb-seen-'));
 const seenFile = join(directory, 'seen');
 writeFileSync(seenFile, '');

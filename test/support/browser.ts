@@ -94,7 +94,7 @@ export function overflows(page: Page): Promise<boolean> {
 	return page.evaluate<boolean>('document.documentElement.scrollWidth > document.documentElement.clientWidth');
 }
 
-/** Where Chromium is. As root it is installed where there is none. @throws Error that says what to run. */
+/** Where Chromium is. Where there is none it is installed. @throws Error that says what to run. */
 function chromiumPath(): string {
 	const set = process.env.PUMADB_CHROMIUM;
 	if (set !== undefined && set !== '') {
@@ -103,29 +103,38 @@ function chromiumPath(): string {
 	}
 	const found = findChromium();
 	if (found !== undefined) return found;
-	if (!isRoot()) {
-		throw new Error(
-			`The tests of the pages need Chromium. Run "sudo sh -c '${INSTALL}'" where there is Debian, or set PUMADB_CHROMIUM to the path of one.`,
-		);
-	}
-	const { status } = spawnSync('sh', ['-c', INSTALL], {
-		stdio: ['ignore', 'ignore', 'inherit'],
-		env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
-	});
-	const installed = status === 0 ? findChromium() : undefined;
+	install();
+	const installed = findChromium();
 	if (installed !== undefined) return installed;
 	throw new Error(
-		`The tests of the pages need Chromium, and "${INSTALL}" failed. Install it, or set PUMADB_CHROMIUM to the path of one.`,
+		`The tests of the pages need Chromium, and it could not be installed. Run "sudo sh -c '${INSTALL}'" where there is Debian, or set PUMADB_CHROMIUM to the path of one.`,
 	);
 }
+
+/** Debian's Chromium as root, else Playwright's own. What goes wrong is written to standard error. */
+function install(): void {
+	const stdio = ['ignore', 'ignore', 'inherit'] as const;
+	if (isRoot())
+		spawnSync('sh', ['-c', INSTALL], { stdio: [...stdio], env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } });
+	if (findChromium() !== undefined) return;
+	const command = createRequire(import.meta.url).resolve('playwright-core/cli.js');
+	spawnSync(process.execPath, [command, 'install', 'chromium'], { stdio: [...stdio] });
+}
+
+const NAMES = ['chromium', 'chromium-browser', 'google-chrome'];
 
 function findChromium(): string | undefined {
 	const directories = ['/usr/bin', ...(process.env.PATH ?? '').split(delimiter)].filter(
 		(directory) => directory !== '',
 	);
-	return directories.map((directory) => join(directory, 'chromium')).find((path) => existsSync(path));
+	const own = chromium.executablePath();
+	const paths = directories.flatMap((directory) => NAMES.map((name) => join(directory, name)));
+	return [...paths, own].find((path) => existsSync(path));
 }
 
 function isRoot(): boolean {
 	return process.getuid?.() === 0;
 }
+
+// Before the tests start, so that two of them do not install it at once.
+if (import.meta.main) console.log(chromiumPath());

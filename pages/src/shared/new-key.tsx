@@ -16,7 +16,7 @@ export function NewKey({ apiKey }: { readonly apiKey: string }) {
 			<h2>What to do with it</h2>
 			<Snippet label="Put it where your agent runs, as an environment variable" text={variable} />
 			<Snippet label="Try it from that shell" text={curl} />
-			<Snippet label="In an MCP client, and anywhere else that takes a header" text={header} />
+			<Snippet label="Anywhere else that takes a header" text={header} />
 		</div>
 	);
 }
