@@ -1,4 +1,4 @@
-import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
+import { useCallback, useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { Problem, wordsOf } from '../shared/call.ts';
 
 /** What the server holds: a text, the tag of its state, and when it was written. */
@@ -82,7 +82,8 @@ export function useDraft(
 		setRevision((count) => count + 1);
 	};
 
-	useEffect(() => {
+	// At once, not after the next frame: the page may be left the moment after a key was pressed.
+	useLayoutEffect(() => {
 		if (!dirty) return;
 		// HTML standard, section 7.4.7: a page that prevents the event's default asks before it is left.
 		const ask = (event: BeforeUnloadEvent): void => event.preventDefault();
