@@ -109,10 +109,10 @@ export function QueryView({ shown: first }: { readonly shown: ShownQuery }) {
 	);
 }
 
-/** Members in the order of their first appearance, the service's own last, `id` first. */
+/** Members in the order of their first appearance, the service's own last: on a phone, ids would be all that is seen. */
 function columnsOf(rows: readonly Members[]): readonly string[] {
 	const names = new Set(rows.flatMap((row) => Object.keys(row)));
-	for (const name of ['created_at', 'updated_at']) if (names.delete(name)) names.add(name);
+	for (const name of ['created_at', 'updated_at', 'id']) if (names.delete(name)) names.add(name);
 	return [...names];
 }
 
