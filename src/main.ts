@@ -8,6 +8,8 @@ export async function main(): Promise<void> {
 		env: process.env,
 		clock: Date.now,
 		stopped: stop.signal,
+		stdin: process.stdin,
+		stdout: process.stdout,
 		print: (line) => process.stdout.write(`${line}\n`),
 		complain: (line) => process.stderr.write(`${line}\n`),
 	});

@@ -68,7 +68,13 @@ export async function serve({ config, clock, onFatal, maxGroup }: ServeOptions):
 			signIn,
 		};
 		const metrics = config.metrics ? await makeMetrics(() => store.waitingWrites) : undefined;
-		server = createServer({ context, log, metrics, trustProxy: config.trustProxy });
+		server = createServer({
+			context,
+			log,
+			metrics,
+			trustProxy: config.trustProxy,
+			mcpOrigins: config.mcpOrigins,
+		});
 		server.http.listen({ host: config.host, port: config.port, backlog: BACKLOG });
 		await once(server.http, 'listening').catch((error: unknown) => {
 			const { code } = error as { code?: string };

@@ -4,6 +4,7 @@ import { Refusal } from '../errors.ts';
 import { aborted, serve } from '../serve.ts';
 import { backup } from './backup.ts';
 import { check } from './check.ts';
+import { mcp } from './mcp.ts';
 import { operate } from './operate.ts';
 import type { Surroundings } from './surroundings.ts';
 
@@ -29,6 +30,17 @@ const COMMANDS: readonly Command[] = [
 		),
 		positionals: [],
 		run: runServe,
+	},
+	{
+		words: 'mcp',
+		summary: "speak MCP on standard input and output, for an agent's client",
+		flags: {
+			url: 'address of a server; its API key is read from PUMADB_API_KEY',
+			...DATA_DIR,
+			account: 'without --url: email address of the account whose rows these are',
+		},
+		positionals: [],
+		run: (flags, _, around) => mcp({ url: flags.url, account: flags.account, dataDir: flags['data-dir'] }, around),
 	},
 	{
 		words: 'backup',

@@ -90,7 +90,7 @@ function hasEscapedName(text: string): boolean {
 }
 
 /** The position behind the string that begins at `start`. */
-function endOfString(text: string, start: number): number {
+export function endOfString(text: string, start: number): number {
 	let quote = start;
 	for (;;) {
 		quote = text.indexOf('"', quote + 1);

@@ -43,13 +43,21 @@ function quoted(name: string): string {
 export class JsonDocument {
 	readonly value: Json;
 	readonly #text: string;
+	/** Where the value stands in the text. */
+	readonly #base: Path;
 	/** Found when one is suspected. */
 	#lost: LostNumbers | undefined;
 	#mayUnderflow: boolean | undefined;
 
-	private constructor(value: Json, text: string) {
+	private constructor(value: Json, text: string, base: Path = []) {
 		this.value = value;
 		this.#text = text;
+		this.#base = base;
+	}
+
+	/** The value at `path` as a document of its own: paths in refusals begin there. */
+	inner(path: Path, value: Json): JsonDocument {
+		return new JsonDocument(value, this.#text, [...this.#base, ...path]);
 	}
 
 	/** Reads a request body. @throws Refusal `invalid_json` for bytes that are not UTF-8 or not JSON. */
@@ -121,8 +129,8 @@ export class JsonDocument {
 			this.#mayUnderflow ??= UNDERFLOW_MARKS.some((mark) => this.#text.includes(mark));
 			if (!this.#mayUnderflow) return;
 		}
-		this.#lost ??= new LostNumbers(this.#text, MAX_NESTING + ENVELOPE_LEVELS);
-		const token = this.#lost.tokenAt(path);
+		this.#lost ??= new LostNumbers(this.#text, MAX_NESTING + ENVELOPE_LEVELS + this.#base.length);
+		const token = this.#lost.tokenAt([...this.#base, ...path]);
 		if (token === undefined) return;
 		const sent = token.length > 40 ? `${token.slice(0, 40)}…` : token;
 		throw new Refusal(

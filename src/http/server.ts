@@ -7,6 +7,7 @@ import {
 } from 'node:http';
 import { causeOf, Refusal, type RefusalData } from '../errors.ts';
 import type { Log } from '../log.ts';
+import { addMcp } from '../mcp/http.ts';
 import type { Context } from '../operations/context.ts';
 import { Gate } from '../operations/run.ts';
 import { Answers } from './answers.ts';
@@ -28,6 +29,8 @@ export interface ServerOptions {
 	readonly log: Log;
 	readonly metrics: Metrics | undefined;
 	readonly trustProxy: number;
+	/** Further browser origins that may call `/mcp`. */
+	readonly mcpOrigins: readonly string[];
 }
 
 export interface Server {
@@ -62,7 +65,7 @@ function pathOf(target: string): string {
 }
 
 /** The HTTP server: one function that every request passes, from its head to its answer. */
-export function createServer({ context, log, metrics, trustProxy }: ServerOptions): Server {
+export function createServer({ context, log, metrics, trustProxy, mcpOrigins }: ServerOptions): Server {
 	const gate = new Gate(context);
 	const router = new Router();
 	const answers = new Answers(answered, (exchange, cause) => {
@@ -83,6 +86,9 @@ export function createServer({ context, log, metrics, trustProxy }: ServerOption
 	addLinkPages(router, parts);
 	addSignInPage(router, parts);
 	addConsole(router, parts, (error) => log.error({ cause: causeOf(error) }, 'Removing an erased account failed.'));
+	const onFault = ({ id }: Exchange, error: unknown): void =>
+		log.error({ requestId: id, cause: causeOf(error) }, 'A tool call failed.');
+	addMcp(router, parts, { origins: mcpOrigins, onFault });
 
 	function nextId(): string {
 		return `${prefix}-${(++requests).toString(36)}`;

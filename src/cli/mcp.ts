@@ -1,0 +1,72 @@
+import { type Config, ConfigError, readConfig } from '../config.ts';
+import { maxBodyBytes } from '../limits.ts';
+import { openLocal } from '../mcp/local.ts';
+import { askRemote } from '../mcp/remote.ts';
+import { serveStdio } from '../mcp/stdio.ts';
+import type { Surroundings } from './surroundings.ts';
+
+export interface McpFlags {
+	readonly url: string | undefined;
+	readonly account: string | undefined;
+	readonly dataDir: string | undefined;
+}
+
+/** A server's messages are bounded by its own settings; this only keeps a broken client from filling the memory. */
+const REMOTE_MAX_BYTES = 256 * 1024 * 1024;
+
+/** Speaks MCP on standard input and output: for a server elsewhere, or on a data directory of this machine. */
+export async function mcp(flags: McpFlags, around: Surroundings): Promise<number> {
+	const { stdin: input, stdout: output, stopped } = around;
+	if (flags.url !== undefined) {
+		if (flags.account !== undefined || flags.dataDir !== undefined) {
+			throw new ConfigError('Give either --url, or --data-dir and --account: a server knows the account by its key.');
+		}
+		const remote = { url: endpointOf(flags.url), apiKey: apiKeyOf(around) };
+		const answer = (message: string): Promise<string | undefined> => askRemote(remote, message, stopped);
+		await serveStdio({ input, output, stopped, maxBytes: REMOTE_MAX_BYTES, answer });
+		return 0;
+	}
+	if (flags.account === undefined) {
+		throw new ConfigError(
+			'Give --account and the email address of the account to use, or --url and the address of a server.',
+		);
+	}
+	const config = localConfig(flags, around);
+	let failed = false;
+	const fatal = new AbortController();
+	const local = await openLocal({
+		config,
+		account: flags.account,
+		clock: around.clock,
+		complain: around.complain,
+		onFatal: () => {
+			failed = true;
+			fatal.abort();
+		},
+	});
+	const maxBytes = maxBodyBytes(config.limits, true);
+	const until = AbortSignal.any([stopped, fatal.signal]);
+	await serveStdio({ input, output, stopped: until, maxBytes, answer: local.answer });
+	await local.close();
+	return failed ? 1 : 0;
+}
+
+/** The settings that matter without a server: limits, and where the data is. */
+function localConfig({ dataDir }: McpFlags, { env }: Surroundings): Config {
+	const alone = { ...env, PUMADB_SIGN_IN: 'off', PUMADB_SMTP_URL: '', PUMADB_SMTP_URL_FILE: '' };
+	return readConfig(alone, { 'data-dir': dataDir });
+}
+
+/** A server's address, with or without `/mcp`. @throws ConfigError */
+function endpointOf(text: string): string {
+	const url = URL.canParse(text) ? new URL(text) : undefined;
+	const plain = url !== undefined && ['http:', 'https:'].includes(url.protocol) && url.username === '';
+	if (plain && /^\/(?:mcp\/?)?$/.test(url.pathname) && url.search === '') return `${url.origin}/mcp`;
+	throw new ConfigError(`--url must be the address of a server, such as https://memory.example.com, not "${text}".`);
+}
+
+function apiKeyOf({ env }: Surroundings): string {
+	const key = env.PUMADB_API_KEY?.trim() ?? '';
+	if (/^[!-~]+$/.test(key)) return key;
+	throw new ConfigError('Set PUMADB_API_KEY to an API key of the server: it is read from the environment only.');
+}

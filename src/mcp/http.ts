@@ -1,0 +1,126 @@
+import type { IncomingMessage } from 'node:http';
+import type { Awaitable } from '../awaitable.ts';
+import { JsonDocument } from '../domain/json.ts';
+import { Refusal } from '../errors.ts';
+import { JSON_TYPE } from '../http/answers.ts';
+import { readBody } from '../http/body.ts';
+import type { Exchange, Handler } from '../http/exchange.ts';
+import type { FaceParts } from '../http/face.ts';
+import type { Router } from '../http/router.ts';
+import { maxBodyBytes } from '../limits.ts';
+import type { Caller } from '../operations/context.ts';
+import type { Gate } from '../operations/run.ts';
+import type { StandardHeaders } from './eras.ts';
+import { CODES, errorMessage, ProtocolError } from './message.ts';
+import { corsHeaders, preflightHeaders, refuseForeign } from './origin.ts';
+import { Protocol, type Reply } from './protocol.ts';
+
+const PATH = '/mcp';
+
+export interface McpOptions {
+	/** Further browser origins that may call. */
+	readonly origins: readonly string[];
+	/** Told of what is no refusal. */
+	readonly onFault: (exchange: Exchange, error: unknown) => void;
+}
+
+/**
+ * MCP over HTTP (Streamable HTTP, MCP 2025-11-25 and 2026-07-28): `POST /mcp`, one message a request, one JSON answer. There
+ * are no sessions and no streams, so `GET` and `DELETE` are 405. What is refused before a message was read has the error body
+ * of the service; from then on errors are JSON-RPC's.
+ */
+export function addMcp(router: Router, parts: FaceParts, { origins, onFault }: McpOptions): void {
+	const { gate, answers, budget } = parts;
+	const { context } = gate;
+	const protocol = new Protocol(context, true);
+	const maxBytes = maxBodyBytes(context.limits, true);
+
+	async function post(exchange: Exchange): Promise<void> {
+		const { request } = exchange;
+		const revocations = context.store.read.revocations();
+		const { bytes, release } = await readBody(request, maxBytes, budget);
+		try {
+			// A body may take its time, and its key may have ended meanwhile.
+			const unchanged = revocations !== undefined && revocations === context.store.read.revocations();
+			if (!unchanged) exchange.caller = await callerOf(gate, request);
+			const calls = {
+				gate,
+				caller: exchange.caller!,
+				onFault: (error: unknown) => {
+					onFault(exchange, error);
+					return exchange.id;
+				},
+			};
+			const document = read(bytes);
+			const reply =
+				document instanceof JsonDocument ? await protocol.answer(document, standardHeaders(request), calls) : document;
+			exchange.rate = reply.rate;
+			send(exchange, reply);
+		} finally {
+			release();
+		}
+	}
+
+	function send(exchange: Exchange, { status, body }: Reply): void {
+		answers.text(exchange, status, body === undefined ? [] : ['Content-Type', JSON_TYPE], body ?? '');
+	}
+
+	/** Who calls is asked before where from: an unknown caller is told how to become known, wherever it is (401 before 403). */
+	const guarded =
+		(handler: Handler): Handler =>
+		async (exchange) => {
+			const { request } = exchange;
+			exchange.headers = corsHeaders(request, context.publicUrl, origins);
+			exchange.caller = await callerOf(gate, request);
+			refuseForeign(request.headers.origin, context.publicUrl, origins);
+			await handler(exchange);
+		};
+
+	const refuseMethod = guarded(() => {
+		const message = 'There are no streams and no sessions here. Send each message with POST.';
+		throw new Refusal('method_not_allowed', message, { allow: 'POST, OPTIONS' });
+	});
+
+	router.add(PATH, {
+		POST: { handler: guarded(post), operation: undefined },
+		GET: { handler: refuseMethod, operation: undefined },
+		DELETE: { handler: refuseMethod, operation: undefined },
+		// Browsers ask without credentials, so this is answered before anybody is known.
+		OPTIONS: {
+			operation: undefined,
+			handler: (exchange) => {
+				exchange.headers = corsHeaders(exchange.request, context.publicUrl, origins);
+				answers.text(exchange, 204, preflightHeaders(), '');
+			},
+		},
+	});
+}
+
+/** The caller behind a request's bearer, which is an API key. @throws Refusal missing_api_key or invalid_api_key */
+function callerOf(gate: Gate, request: IncomingMessage): Awaitable<Caller> {
+	return gate.authenticate(request.headers.authorization);
+}
+
+/** Reads a message, or answers that it cannot be read. */
+function read(bytes: Buffer): JsonDocument | Reply {
+	try {
+		return JsonDocument.fromBytes(bytes);
+	} catch (error) {
+		if (!(error instanceof Refusal)) throw error;
+		const unreadable = new ProtocolError(CODES.parseError, error.message, 400, { code: error.code });
+		return { status: unreadable.status, body: errorMessage('null', unreadable), rate: undefined };
+	}
+}
+
+function standardHeaders({ headers }: IncomingMessage): StandardHeaders {
+	return {
+		version: one(headers['mcp-protocol-version']),
+		method: one(headers['mcp-method']),
+		name: one(headers['mcp-name']),
+	};
+}
+
+/** Node joins headers that are sent twice with a comma: then they say something else than the message. */
+function one(value: string | string[] | undefined): string | undefined {
+	return typeof value === 'string' ? value.trim() : value?.join(', ');
+}

@@ -1,0 +1,173 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { isObject, type Json, type JsonDocument, type JsonObject, member } from '../domain/json.ts';
+import type { Context } from '../operations/context.ts';
+import type { RateState } from '../operations/run.ts';
+import { Arguments } from './arguments.ts';
+import { callTool, type ToolCaller, type ToolOutcome } from './call-tool.ts';
+import { type Era, eraOf, negotiated, STATELESS_VERSION, type StandardHeaders } from './eras.ts';
+import { instructions } from './instructions.ts';
+import { CODES, errorMessage, idOf, ProtocolError, type Request, readMessage } from './message.ts';
+import type { Tool } from './tool.ts';
+import { allTools, LINK_TOOL_NAMES } from './tools.ts';
+
+/**
+ * MCP without its transports: a message becomes an answer. There is no state between messages, so every answer is made from one
+ * message alone, in either era.
+ *
+ * This is our own and not the SDK's server: that one parses a message and prints its answer again, which changes numbers that
+ * JSON.parse rounds (contract/rules.md 2.5 and 11.5). Here answers of operations go into messages as the texts they are.
+ */
+export class Protocol {
+	readonly #context: Context;
+	readonly #links: boolean;
+	readonly #tools: ReadonlyMap<string, Tool>;
+	/** Members of answers that never change, built once they are asked for: the server's own URL is known late. */
+	#lists: string | undefined;
+	#identity: string | undefined;
+
+	/** @param links are the tools that make links there? */
+	constructor(context: Context, links: boolean) {
+		this.#context = context;
+		this.#links = links;
+		this.#tools = new Map(allTools(context.limits, links).map((tool) => [tool.name, tool]));
+	}
+
+	/**
+	 * Answers one message. Never throws.
+	 * @param headers what came with it over HTTP; undefined over stdio.
+	 */
+	async answer(document: JsonDocument, headers: StandardHeaders | undefined, calls: Calls): Promise<Reply> {
+		try {
+			const message = readMessage(document.value);
+			const era = eraOf(message, headers);
+			if (message.kind !== 'request') return { status: 202, body: undefined, rate: undefined };
+			return await this.#answerRequest(message, era, document, calls);
+		} catch (error) {
+			if (!(error instanceof ProtocolError)) throw error;
+			return { status: error.status, body: errorMessage(idOf(document.value), error), rate: undefined };
+		}
+	}
+
+	async #answerRequest(request: Request, era: Era, document: JsonDocument, calls: Calls): Promise<Reply> {
+		const { id, method } = request;
+		if (method === 'tools/call') {
+			const outcome = await this.#callTool(request, document, calls);
+			return { ...this.#result(id, era, outcomeMembers(outcome), replayedMeta(outcome)), rate: outcome.rate };
+		}
+		const members = this.#members(method, era, request.params);
+		if (members !== undefined) return this.#result(id, era, members);
+		const message = `There is no method "${method.slice(0, 100)}" here. There are tools: send tools/list.`;
+		throw new ProtocolError(CODES.methodNotFound, message, era === 'stateless' ? 404 : 200);
+	}
+
+	/** The members of the result of a method that only tells; undefined for a method that there is not. */
+	#members(method: string, era: Era, params: JsonObject | undefined): string | undefined {
+		if (method === 'tools/list') {
+			refuseCursor(params);
+			return era === 'stateless' ? `${CACHED},${this.#toolList()}` : this.#toolList();
+		}
+		if (era === 'stateless') {
+			if (method !== 'server/discover') return undefined;
+			return `${CACHED},"supportedVersions":["${STATELESS_VERSION}"],${this.#capabilities()}`;
+		}
+		if (method === 'ping') return '';
+		if (method !== 'initialize') return undefined;
+		const version = negotiated(params === undefined ? undefined : member(params, 'protocolVersion'));
+		return `"protocolVersion":"${version}",${this.#capabilities()},"serverInfo":${this.#serverInfo()}`;
+	}
+
+	async #callTool({ params }: Request, document: JsonDocument, calls: Calls): Promise<ToolOutcome> {
+		const name = params === undefined ? undefined : member(params, 'name');
+		const tool = typeof name === 'string' ? this.#tools.get(name) : undefined;
+		if (tool === undefined) throw this.#noTool(name);
+		const args = Arguments.of(document, member(params!, 'arguments'));
+		if (args === undefined) {
+			throw new ProtocolError(CODES.invalidParams, `The arguments of ${tool.name} must be an object.`, 200);
+		}
+		return callTool(tool, args, { ...calls, links: this.#links });
+	}
+
+	#noTool(name: Json | undefined): ProtocolError {
+		const words =
+			typeof name !== 'string'
+				? 'The member "name" of params must name a tool. Send tools/list to see them.'
+				: LINK_TOOL_NAMES.includes(name)
+					? `The tool ${name} makes links, which only a server can show: this is a database without one.`
+					: `There is no tool "${name.slice(0, 100)}". Send tools/list to see them.`;
+		return new ProtocolError(CODES.invalidParams, words, 200);
+	}
+
+	/** @param members JSON text; none where it is empty. @param meta members of `_meta`, as JSON text. */
+	#result(id: string, era: Era, members: string, meta = ''): Reply {
+		const metas =
+			era === 'stateless' ? joined(`"io.modelcontextprotocol/serverInfo":${this.#serverInfo()}`, meta) : meta;
+		const head = era === 'stateless' ? '"resultType":"complete"' : '';
+		const inner = joined(head, metas === '' ? '' : `"_meta":{${metas}}`, members);
+		return { status: 200, body: `{"jsonrpc":"2.0","id":${id},"result":{${inner}}}`, rate: undefined };
+	}
+
+	#toolList(): string {
+		this.#lists ??= JSON.stringify({ tools: [...this.#tools.values()].map(listed) }).slice(1, -1);
+		return this.#lists;
+	}
+
+	#capabilities(): string {
+		const text = instructions(this.#context, this.#links);
+		return `"capabilities":{"tools":{}},"instructions":${JSON.stringify(text)}`;
+	}
+
+	#serverInfo(): string {
+		const { publicUrl } = this.#context;
+		this.#identity ??= JSON.stringify({
+			name: 'pumadb',
+			title: 'pumaDB',
+			version: VERSION,
+			...(publicUrl === '' ? {} : { websiteUrl: publicUrl }),
+		});
+		return this.#identity;
+	}
+}
+
+/** Who calls the tools, and whom to tell of faults. */
+export type Calls = Omit<ToolCaller, 'links'>;
+
+/** What a message is answered with. */
+export interface Reply {
+	/** What HTTP says of it. */
+	readonly status: number;
+	/** A message on one line; undefined where there is nothing to answer. */
+	readonly body: string | undefined;
+	/** What the rate limit says of a tool call. */
+	readonly rate: RateState | undefined;
+}
+
+const VERSION: string = JSON.parse(readFileSync(join(import.meta.dirname, '../../package.json'), 'utf8')).version;
+
+/** Lists change with the server's version and settings only, and are the same for every caller of one server. */
+const CACHED = '"ttlMs":300000,"cacheScope":"private"';
+
+function joined(...members: readonly string[]): string {
+	return members.filter((text) => text !== '').join(',');
+}
+
+/** The answer as data, and once more as text, for clients that know no structured content (MCP 2025-11-25, tools, 5.2.6). */
+function outcomeMembers({ text, isError }: ToolOutcome): string {
+	const content = `"content":[{"type":"text","text":${JSON.stringify(text)}}],"structuredContent":${text}`;
+	return isError ? `${content},"isError":true` : content;
+}
+
+function replayedMeta({ replayed }: ToolOutcome): string {
+	return replayed ? '"pumadb/idempotencyReplayed":true' : '';
+}
+
+function listed({ name, title, description, inputSchema, outputSchema, annotations }: Tool): object {
+	return { name, title, description, inputSchema, outputSchema, annotations: { title, ...annotations } };
+}
+
+/** All tools come in one page, so there is no cursor that could have been handed out. */
+function refuseCursor(params: JsonObject | undefined): void {
+	if (params !== undefined && isObject(params) && Object.hasOwn(params, 'cursor')) {
+		throw new ProtocolError(CODES.invalidParams, 'There is no such cursor: all tools are in one page.', 200);
+	}
+}
