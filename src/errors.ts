@@ -63,7 +63,7 @@ export const ERROR_CATALOGUE = {
 	precondition_required: [428, 'The request does not say which state of the row it changes.'],
 	cross_origin_request: [403, 'The request comes from a page of another origin.'],
 	session_required: [401, 'There is no session, or it has ended.'],
-	invalid_csrf_token: [403, 'The change does not carry the token that the session gave to its pages.'],
+	invalid_csrf_token: [403, 'The request does not carry the token that the session gave to its pages.'],
 	// Outside any operation.
 	not_found: [404, 'There is nothing at this path.'],
 	method_not_allowed: [405, 'The path does not have this method.'],

@@ -240,6 +240,8 @@ const CHANGES: readonly (readonly [method: string, path: string, json: unknown])
 	['POST', '/v1/csrf/restore', { id: UNKNOWN_ID, version: 1 }],
 	['POST', '/v1/_keys', { name: 'forged' }],
 	['DELETE', '/v1/_keys/key_1', undefined],
+	['PUT', `/rows/csrf/${UNKNOWN_ID}`, { row: { n: 1 } }],
+	['POST', `/rows/csrf/${UNKNOWN_ID}/restore`, { version: 1 }],
 	['POST', '/sign-out', undefined],
 	['POST', '/erase-account', { email: 'csrf@example.com' }],
 ];
@@ -354,6 +356,94 @@ test('[10.4] the operations are the same as with a key', async () => {
 	assert.equal(limits.readsPerMinute, null);
 	assert.equal(session.email, email);
 	assert.match(session.account_id, /^[a-z0-9]+$/);
+});
+
+test('[10.4] a row’s page reads and saves the row as a link to it does, over the state that it read', async () => {
+	const { call } = await consoleOf('row-page@example.com');
+	const { id } = assertStatus(await call('POST', '/v1/notes', { a: 1, b: 2 }), 201);
+	const path = `/rows/notes/${id}`;
+	const read = await call('GET', path);
+	const { row, link } = assertStatus(read, 200);
+	assert.deepEqual([row.a, row.b, link.kind, link.table, link.id], [1, 2, 'row', 'notes', id]);
+	assertPrivate(read);
+	const tag = read.headers.get('etag')!;
+	assertRefused(await call('PUT', path, { row: { a: 2 } }), 428, 'precondition_required');
+	// Own members are replaced as a whole.
+	const saved = await call('PUT', path, { row: { a: 2 } }, { 'if-match': tag });
+	assert.deepEqual(assertStatus(saved, 200).row, {
+		id,
+		a: 2,
+		created_at: row.created_at,
+		updated_at: saved.body.row.updated_at,
+	});
+	assertRefused(await call('PUT', path, { row: { a: 3 } }, { 'if-match': tag }), 412, 'row_changed');
+	const again = { 'if-match': saved.headers.get('etag')! };
+	assert.equal(assertRefused(await call('PUT', path, { row: { id } }, again), 400, 'reserved_field').field, 'id');
+	assert.deepEqual(
+		assertStatus(await call('GET', `${path}/versions`), 200),
+		assertStatus(await call('GET', `/v1/notes/versions?id=${id}`), 200),
+	);
+	assertRefused(await call('POST', `${path}/restore`, { version: 1 }, { 'if-match': tag }), 412, 'row_changed');
+	const restored = await call('POST', `${path}/restore`, { version: 1 }, again);
+	assert.equal(assertStatus(restored, 200).row.b, 2);
+	assert.notEqual(restored.headers.get('etag'), again['if-match']);
+	// What is not there, not theirs, or no table.
+	const stranger = await consoleOf('row-page-stranger@example.com');
+	assertRefused(await stranger.call('GET', path), 404, 'row_not_found');
+	assertRefused(await stranger.call('PUT', path, { row: {} }, again), 404, 'row_not_found');
+	assert.deepEqual(assertStatus(await stranger.call('GET', `${path}/versions`), 200), { versions: [] });
+	assertRefused(await stranger.call('POST', `${path}/restore`, { version: 1 }), 404, 'version_not_found');
+	assertRefused(await call('GET', `/rows/notes/${UNKNOWN_ID}`), 404, 'row_not_found');
+	for (const [method, rest, json] of [
+		['GET', ''],
+		['PUT', '', { row: {} }],
+		['GET', '/versions'],
+		['POST', '/restore', { version: 1 }],
+	] as const) {
+		assertRefused(await call(method, `/rows/_no/${id}${rest}`, json, again), 400, 'invalid_table_name');
+		const none = { cookie: '' };
+		assertRefused(await call(method, path + rest, json, none), 401, 'session_required');
+	}
+});
+
+test('[10.4] a row that changed is known where its stamp stood still', async () => {
+	const own = await startClocked();
+	try {
+		own.advance(HOUR_MS);
+		const { call } = await consoleOf('stamp@example.com', own);
+		const { id } = assertStatus(await call('POST', '/v1/notes', { n: 1 }), 201);
+		const read = await call('GET', `/rows/notes/${id}`);
+		own.advance(-HOUR_MS);
+		const other = assertStatus(await call('POST', '/v1/notes/update_row', { id, patch: { n: 2 } }), 200);
+		assert.equal(other.row.updated_at, read.body.row.updated_at);
+		const tag = { 'if-match': read.headers.get('etag')! };
+		assertRefused(await call('PUT', `/rows/notes/${id}`, { row: { n: 3 } }, tag), 412, 'row_changed');
+	} finally {
+		await own.stop();
+	}
+});
+
+test('[10.5] a read that says which session it belongs to gets that session’s data only', async () => {
+	const email = 'two-tabs@example.com';
+	const [mine, newer] = [await consoleOf(email), await consoleOf(email)];
+	const stranger = await consoleOf('other-tab@example.com');
+	const { id } = assertStatus(await mine.call('POST', '/v1/notes', { n: 1 }), 201);
+	const reads = [
+		'/session',
+		'/v1/_tables',
+		'/v1/notes',
+		'/v1/_export',
+		`/rows/notes/${id}`,
+		`/rows/notes/${id}/versions`,
+	];
+	for (const path of reads) {
+		for (const { csrf } of [stranger, newer, { csrf: 'guess' }]) {
+			const answer = await mine.call('GET', path, undefined, { 'x-csrf-token': csrf });
+			assertRefused(answer, 403, 'invalid_csrf_token');
+		}
+		assertStatus(await mine.call('GET', path), 200);
+		assertStatus(await mine.call('GET', path, undefined, { 'x-csrf-token': '' }), 200);
+	}
 });
 
 test('[10.4] what needs no key or makes links is not there', async () => {

@@ -11,6 +11,7 @@ import type { Exchange, Handler } from './exchange.ts';
 import type { FaceParts } from './face.ts';
 import { inertHeaders, requireSameOrigin } from './page-headers.ts';
 import type { Router } from './router.ts';
+import { stateOf } from './row-state.ts';
 
 /**
  * The face of links: a page, what the page shows and saves, and a file. The token in the path is all there is to know; it is
@@ -23,7 +24,8 @@ export function addLinkPages(router: Router, { gate, answers, pages, budget }: F
 		const caller = { accountId: link.accountId, keyId: link.keyId };
 		exchange.caller = caller;
 		exchange.rate = gate.admit(operation, caller);
-		if (exchange.rate !== undefined && !exchange.rate.admitted) throw rateLimited(exchange.rate);
+		if (exchange.rate !== undefined && !exchange.rate.admitted)
+			throw rateLimited(exchange.rate, 'The API key that made this link');
 		return link;
 	}
 
@@ -89,15 +91,6 @@ export function addLinkPages(router: Router, { gate, answers, pages, budget }: F
 	router.add('/view/{token}/restore', { POST: route(change('restoreLinkVersion')) });
 	router.add('/view/{token}/file', { GET: route(download('viewer')) });
 	router.add('/download/{token}', { GET: route(download('download')) });
-}
-
-/**
- * The state that the entity tag of an `If-Match` header names (RFC 9110 section 13.1.1); undefined for no header, several tags and
- * `*`. Proxies that compress make tags weak, which changes nothing of what ours mean.
- */
-function stateOf(header: string | undefined): number | undefined {
-	const tag = /^\s*(?:W\/)?"(\d{1,15})"\s*$/.exec(header ?? '')?.[1];
-	return tag === undefined ? undefined : Number(tag);
 }
 
 /** The file's media type: what we hold is text in UTF-8, whatever charset the type claims. */

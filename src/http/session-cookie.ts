@@ -43,8 +43,13 @@ export function requireCsrfToken(request: IncomingMessage, secret: string): void
 	if (presented.length === expected.length && timingSafeEqual(presented, expected)) return;
 	throw new Refusal(
 		'invalid_csrf_token',
-		'The change does not carry the token of this session. Reload the page and try again; programs use the API with a key.',
+		'The request does not carry the token of this session. Reload the page and try again; programs use the API with a key.',
 	);
+}
+
+/** For a read, which needs no token, but must not carry that of another session. @throws Refusal invalid_csrf_token */
+export function refuseOtherCsrfToken(request: IncomingMessage, secret: string): void {
+	if (request.headers[CSRF_HEADER] !== undefined) requireCsrfToken(request, secret);
 }
 
 function setCookie(value: string, seconds: number, publicUrl: string): string[] {
