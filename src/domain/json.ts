@@ -61,9 +61,9 @@ export class JsonDocument {
 	}
 
 	/** Reads a request body. @throws Refusal `invalid_json` for bytes that are not UTF-8 or not JSON. */
-	static fromBytes(bytes: Buffer): JsonDocument {
+	static fromBytes(bytes: Buffer, example?: string): JsonDocument {
 		if (!isUtf8(bytes)) throw new Refusal('invalid_json', 'The body is not UTF-8. Send JSON encoded as UTF-8.');
-		return JsonDocument.fromText(bytes.toString('utf8'), 'body');
+		return JsonDocument.fromText(bytes.toString('utf8'), 'body', example);
 	}
 
 	/** Reads `text`. `what` names it in the refusal, and `example` is what could be sent instead. */

@@ -11,7 +11,7 @@ import { maxBodyBytes } from '../limits.ts';
 import type { Caller } from '../operations/context.ts';
 import type { Gate } from '../operations/run.ts';
 import type { StandardHeaders } from './eras.ts';
-import { CODES, errorMessage, ProtocolError } from './message.ts';
+import { CODES, EXAMPLE, errorMessage, ProtocolError } from './message.ts';
 import { corsHeaders, preflightHeaders, refuseForeign } from './origin.ts';
 import { Protocol, type Reply } from './protocol.ts';
 
@@ -104,7 +104,7 @@ function callerOf(gate: Gate, request: IncomingMessage): Awaitable<Caller> {
 /** Reads a message, or answers that it cannot be read. */
 function read(bytes: Buffer): JsonDocument | Reply {
 	try {
-		return JsonDocument.fromBytes(bytes);
+		return JsonDocument.fromBytes(bytes, EXAMPLE);
 	} catch (error) {
 		if (!(error instanceof Refusal)) throw error;
 		const unreadable = new ProtocolError(CODES.parseError, error.message, 400, { code: error.code });

@@ -10,7 +10,7 @@ import { Gate } from '../operations/run.ts';
 import { Windows } from '../operations/windows.ts';
 import { LockedError } from '../store/sqlite/lock.ts';
 import { DATABASE_FILE, SqliteStore } from '../store/sqlite/store.ts';
-import { CODES, errorMessage, ProtocolError } from './message.ts';
+import { CODES, EXAMPLE, errorMessage, ProtocolError } from './message.ts';
 import { Protocol } from './protocol.ts';
 
 const HOUR_MS = 3_600_000;
@@ -81,12 +81,14 @@ export async function openLocal({ config, account, clock, complain, onFatal }: L
 		};
 		return async (message) => {
 			try {
-				const document = JsonDocument.fromText(message, 'message');
+				const document = JsonDocument.fromText(message, 'message', EXAMPLE);
 				return (await protocol.answer(document, undefined, { gate, caller, onFault })).body;
 			} catch (error) {
-				if (!(error instanceof Refusal)) onFault(error);
-				const { message: words } = error as Error;
-				return errorMessage('null', new ProtocolError(CODES.parseError, words, 400));
+				if (error instanceof Refusal)
+					return errorMessage('null', new ProtocolError(CODES.parseError, error.message, 400));
+				onFault(error);
+				const words = 'The message could not be answered. What went wrong is on standard error.';
+				return errorMessage('null', new ProtocolError(CODES.internalError, words, 500));
 			}
 		};
 	}

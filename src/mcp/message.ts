@@ -29,11 +29,15 @@ export const CODES = {
 	invalidRequest: -32600,
 	methodNotFound: -32601,
 	invalidParams: -32602,
+	internalError: -32603,
 	headerMismatch: -32020,
 	unsupportedVersion: -32022,
 	/** For implementations to define: here, that no server answered. */
 	unreachable: -32000,
 } as const;
+
+/** A message as it should be, for refusals. */
+export const EXAMPLE = '{"jsonrpc":"2.0","id":1,"method":"tools/list"}';
 
 /** A message that cannot be answered as asked: it becomes a JSON-RPC error. */
 export class ProtocolError extends Error {
@@ -54,9 +58,7 @@ export class ProtocolError extends Error {
 export function readMessage(value: Json): Message {
 	if (Array.isArray(value)) throw invalid('Messages are not taken in arrays here. Send each as a request of its own.');
 	if (!isObject(value) || member(value, 'jsonrpc') !== '2.0') {
-		throw invalid(
-			'A message is a JSON object with "jsonrpc":"2.0". Send for example {"jsonrpc":"2.0","id":1,"method":"tools/list"}.',
-		);
+		throw invalid(`A message is a JSON object with "jsonrpc":"2.0". Send for example ${EXAMPLE}.`);
 	}
 	const id = member(value, 'id');
 	const method = member(value, 'method');

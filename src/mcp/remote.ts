@@ -1,5 +1,5 @@
 import { isObject, JsonDocument, type JsonObject, member } from '../domain/json.ts';
-import { CODES, errorMessage, idOf, ProtocolError } from './message.ts';
+import { CODES, EXAMPLE, errorMessage, idOf, ProtocolError } from './message.ts';
 
 /** Hands messages on to a server's `/mcp` as the texts they are, so that the tools and their rules are the server's alone. */
 export interface Remote {
@@ -15,7 +15,7 @@ const META = 'io.modelcontextprotocol/protocolVersion';
 export async function askRemote(remote: Remote, message: string, stopped: AbortSignal): Promise<string | undefined> {
 	let document: JsonDocument;
 	try {
-		document = JsonDocument.fromText(message, 'message');
+		document = JsonDocument.fromText(message, 'message', EXAMPLE);
 	} catch (error) {
 		return errorMessage('null', new ProtocolError(CODES.parseError, (error as Error).message, 400));
 	}
