@@ -196,6 +196,7 @@ test('[6.5] [9.3] no secret is in the database or in the log', async () => {
 		const { api_key } = (await send(real.url, 'POST', '/auth/verify', { json: { token: byCall } })).body;
 		const form = await fetch(`${real.url}/sign-in`, {
 			method: 'POST',
+			headers: { origin: real.url },
 			body: new URLSearchParams({ token: byForm! }),
 		});
 		const shown = /puma_live_[a-z0-9_]+/.exec(await form.text())![0];

@@ -46,7 +46,7 @@ function assertPrivate(log: string, secrets: readonly string[]): void {
 async function signInPage(server: TestServer): Promise<Answer> {
 	const response = await fetch(`${server.url}/sign-in`, {
 		method: 'POST',
-		headers: { 'content-type': 'application/x-www-form-urlencoded' },
+		headers: { 'content-type': 'application/x-www-form-urlencoded', origin: server.url },
 		body: `token=${PRIVATE}`,
 	});
 	return { status: response.status, headers: response.headers, body: undefined, text: await response.text() };

@@ -104,7 +104,7 @@ test('[6.9] POST /auth/verify is limited by client, the page of the link with it
 	const page = await fetch(`${server.url}/sign-in`, {
 		method: 'POST',
 		body: new URLSearchParams({ token: 'unknown' }),
-		...from(client),
+		headers: { ...from(client).headers, origin: server.url },
 	});
 	assert.equal(page.status, 429);
 	assertRefused(await verify(freshClient()), 401, 'invalid_magic_link');

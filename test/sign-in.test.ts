@@ -26,11 +26,17 @@ async function tokenFor(email: string): Promise<string> {
 }
 
 /** Pages are no part of the contract, so they are fetched plainly. */
-async function page(method: string, path: string, form?: Record<string, string>): Promise<Response & { html: string }> {
+/** What a browser gets; a form comes from a page of this server, unless `origin` says another. */
+async function page(
+	method: string,
+	path: string,
+	form?: Record<string, string>,
+	origin = server.url,
+): Promise<Response & { html: string }> {
 	const response = await fetch(server.url + path, {
 		method,
 		redirect: 'manual',
-		...(form === undefined ? {} : { body: new URLSearchParams(form) }),
+		...(form === undefined ? {} : { body: new URLSearchParams(form), headers: { origin } }),
 	});
 	return Object.assign(response, { html: await response.text() });
 }
@@ -163,6 +169,12 @@ test('[6.1] the button on its page shows the key, once', async () => {
 	const unknown = await page('POST', '/sign-in', { token: 'unknown' });
 	assert.deepEqual([unknown.status, keyIn(unknown.html)], [401, undefined]);
 	assert.equal((await page('POST', '/sign-in', {})).status, 401);
+	// Another page must not put the key of an account of its own before a person.
+	const foreign = await tokenFor('foreign@example.com');
+	const refused = await page('POST', '/sign-in', { token: foreign }, 'https://evil.example');
+	assert.equal(refused.status, 403);
+	assert.equal(keyIn(refused.html), undefined);
+	assert.equal((await page('POST', '/sign-in', { token: foreign })).status, 200);
 });
 
 test('[6.1] [10.2] the pages are closed to foreign scripts, frames, caches and referrers', async () => {

@@ -34,7 +34,12 @@ export type RowOperation =
 			readonly allowMultiple: boolean;
 	  }
 	| { readonly action: 'delete'; readonly filter: Filter }
-	| { readonly action: 'restore'; readonly id: string; readonly version: number }
+	| {
+			readonly action: 'restore';
+			readonly id: string;
+			readonly version: number;
+			readonly ifUnchanged?: RowState | undefined;
+	  }
 	/** An operation of a batch that validation refused: those before it run first, because theirs is the first failure. */
 	| {
 			readonly action: 'refuse';
@@ -272,7 +277,7 @@ function requireUnchanged(row: StoredRow, seen: RowState): void {
 	throw new Refusal(
 		'row_changed',
 		'The row was changed meanwhile, so nothing was saved. Read it again, bring both states together, and save that.',
-		{ updated_at: identityOf(row.text).updatedAt },
+		{ updated_at: identityOf(row.text).updatedAt, state: row.version },
 	);
 }
 
@@ -335,6 +340,7 @@ function decideRestore(operation: Of<'restore'>, loaded: Loaded, limits: WriteLi
 	const own = ownTextOf(archived.text);
 	const row = loaded.rows[0];
 	if (row !== undefined) {
+		if (operation.ifUnchanged !== undefined) requireUnchanged(row, operation.ifUnchanged);
 		const update = changedRow(row, own, moment);
 		requireRoomForRows([update], loaded.usage, limits);
 		return { changes: [update], result: `{"row":${update.text}}`, replayed: false };

@@ -23,6 +23,7 @@ export function pageHeaders(nonce: string): string[] {
 		"img-src 'self' data:",
 		"font-src 'self'",
 		"connect-src 'self'",
+		"worker-src 'self'",
 		"base-uri 'none'",
 		"form-action 'self'",
 		"frame-ancestors 'none'",

@@ -4,6 +4,7 @@ import { readBody } from './body.ts';
 import { clientOf } from './client-address.ts';
 import type { Exchange } from './exchange.ts';
 import type { FaceParts } from './face.ts';
+import { requireSameOrigin } from './page-headers.ts';
 import type { Router } from './router.ts';
 
 const FORM_BYTES = 16_384;
@@ -21,6 +22,8 @@ export function addSignInPage(router: Router, { gate, pages, budget, trustProxy 
 	async function verify(exchange: Exchange): Promise<void> {
 		const client = clientOf(exchange.request, trustProxy);
 		try {
+			// Else another page could put the key of an account of its own before a person.
+			requireSameOrigin(exchange.request);
 			gate.admitClient('verifyMagicLink', client);
 			const form = new URLSearchParams(String((await readBody(exchange.request, FORM_BYTES, budget, 'form')).bytes));
 			const document = JsonDocument.fromText(JSON.stringify({ token: form.get('token') ?? '' }), 'form');

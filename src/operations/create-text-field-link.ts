@@ -77,7 +77,7 @@ export function textOf(row: JsonObject, field: string): string {
 	const fault = value === undefined ? 'is not in the row' : 'is not a string';
 	throw new Refusal(
 		'not_a_text',
-		`The member "${field.slice(0, 100)}" ${fault}. Name one that is, or make a row link to see the whole row.`,
+		`The member "${field.slice(0, 100)}" ${fault}, so there is no text to show. A link to the whole row shows what is there.`,
 		{ field: field.slice(0, 300) },
 	);
 }

@@ -105,7 +105,8 @@ export const restoreLinkVersion: LinkRun = async (context, link, input) => {
 			field: 'version',
 		});
 	}
-	const operation: RowOperation = { action: 'restore', id: target.id, version: version as number };
+	const { ifUnchanged } = input;
+	const operation: RowOperation = { action: 'restore', id: target.id, version: version as number, ifUnchanged };
 	const text = writtenRow(await runOne(context, inputOf(link), operation));
 	const live = await context.store.read.row(link.accountId, target.table, target.id);
 	// Where it was changed again meanwhile, no edit of what is shown may pass: a restored row was archived before, so it is not 0.

@@ -19,7 +19,12 @@ export function parse(text: string): unknown {
 		// Also 1e400 and 1e-400: the service says what is wrong with them, where null and 0 would be stored without a word.
 		return JSON.stringify(value) === context.source ? value : rawJSON(context.source);
 	};
-	return JSON.parse(text, revive as (name: string, value: unknown) => unknown);
+	try {
+		return JSON.parse(text, revive as (name: string, value: unknown) => unknown);
+	} catch (error) {
+		if (error instanceof RangeError) throw new SyntaxError('It is nested thousands of levels deep; a row may have 64.');
+		throw error;
+	}
 }
 
 export function print(value: unknown, indent = 2): string {

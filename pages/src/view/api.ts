@@ -64,7 +64,7 @@ export interface Version {
 	readonly text?: string;
 }
 
-const HERE = location.pathname.replace(/\/$/, '');
+const HERE = location.pathname;
 
 /** Where the file behind the link is. */
 export const FILE = `${HERE}/file`;
@@ -96,9 +96,10 @@ export async function versions(): Promise<readonly Version[]> {
 	return (parse(text) as { versions: Version[] }).versions;
 }
 
-/** Puts a version of a row back. @throws Problem */
-export async function restore(version: number): Promise<ShownRow> {
-	const reply = await call('POST', `${HERE}/restore`, JSON.stringify({ version }));
+/** Puts a version of a row back. @param tag the state that is to be replaced; none where the row is deleted. @throws Problem */
+export async function restore(version: number, tag?: string): Promise<ShownRow> {
+	const headers = tag === undefined ? {} : { 'if-match': tag };
+	const reply = await call('POST', `${HERE}/restore`, JSON.stringify({ version }), headers);
 	return { ...(parse(reply.text) as object), tag: reply.tag } as ShownRow;
 }
 

@@ -16,21 +16,25 @@ export function EditorPane(props: {
 }) {
 	const parent = useRef<HTMLDivElement>(null);
 	const [ready, setReady] = useState(false);
+	const [failed, setFailed] = useState(false);
 	const latest = useRef(props);
 	latest.current = props;
 	const { handle, text, revision, wrap } = props;
 
 	useEffect(() => {
 		let gone = false;
-		void import('./editor.ts').then(({ makeEditor }) => {
-			if (gone || parent.current === null) return;
-			const { text, label, language, readOnly, wrap } = latest.current;
-			handle.current = makeEditor({
-				...{ parent: parent.current, text, label, language, readOnly, wrap },
-				onChange: (next) => latest.current.onChange(next),
-			});
-			setReady(true);
-		});
+		import('./editor.ts').then(
+			({ makeEditor }) => {
+				if (gone || parent.current === null) return;
+				const { text, label, language, readOnly, wrap } = latest.current;
+				handle.current = makeEditor({
+					...{ parent: parent.current, text, label, language, readOnly, wrap },
+					onChange: (next) => latest.current.onChange(next),
+				});
+				setReady(true);
+			},
+			() => setFailed(true),
+		);
 		return () => {
 			gone = true;
 			handle.current?.destroy();
@@ -47,6 +51,7 @@ export function EditorPane(props: {
 
 	return (
 		<>
+			{failed && <NotLoaded />}
 			<div class="editor" ref={parent} hidden={!ready} />
 			{!ready && (
 				// biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard.
@@ -58,38 +63,62 @@ export function EditorPane(props: {
 	);
 }
 
-/** Two texts side by side, or one above the other where there is no room. */
+/** Is the screen too narrow for two texts side by side? */
+export function useNarrow(): boolean {
+	const [narrow, setNarrow] = useState(() => NARROW.matches);
+	useEffect(() => {
+		const look = (): void => setNarrow(NARROW.matches);
+		NARROW.addEventListener('change', look);
+		return () => NARROW.removeEventListener('change', look);
+	}, []);
+	return narrow;
+}
+
+const NARROW = matchMedia('(max-width: 700px)');
+
+/** Two texts side by side, or in one where there is no room. */
 export function ComparePane(props: {
+	/** As it is at first; from then on the pane holds it, and `onEdit` is told. */
 	readonly left: string;
 	readonly right: string;
 	readonly leftLabel: string;
 	readonly rightLabel: string;
 	readonly language: LanguageHint;
-	readonly editLeft: boolean;
-	readonly handle?: RefObject<Comparison | undefined>;
+	readonly onEdit?: (text: string) => void;
 }) {
 	const parent = useRef<HTMLDivElement>(null);
-	const { left, right, leftLabel, rightLabel, language, editLeft, handle } = props;
-	const unified = matchMedia('(max-width: 700px)').matches;
+	const [failed, setFailed] = useState(false);
+	const latest = useRef(props);
+	latest.current = props;
+	const { right, leftLabel, rightLabel, language, onEdit } = props;
+	const editable = onEdit !== undefined;
+	// Without editing the left text is another version each time.
+	const fixed = editable ? undefined : props.left;
+	const unified = useNarrow();
 	const { name, mimeType, filename } = language;
+	// A left text that is only shown is part of what the pane is made of; one that is edited is not.
 	useEffect(() => {
 		let comparison: Comparison | undefined;
 		let gone = false;
-		void import('./editor.ts').then(({ makeComparison }) => {
-			if (gone || parent.current === null) return;
-			comparison = makeComparison({
-				...{ parent: parent.current, left, right, leftLabel, rightLabel, editLeft, unified },
-				language: { name, mimeType, filename },
-			});
-			if (handle !== undefined) handle.current = comparison;
-		});
+		import('./editor.ts').then(
+			({ makeComparison }) => {
+				if (gone || parent.current === null) return;
+				comparison = makeComparison({
+					...{ parent: parent.current, left: latest.current.left, right, leftLabel, rightLabel, unified },
+					language: { name, mimeType, filename },
+					onEdit: editable ? (text) => latest.current.onEdit?.(text) : undefined,
+				});
+			},
+			() => setFailed(true),
+		);
 		return () => {
 			gone = true;
 			comparison?.destroy();
 		};
-	}, [left, right, leftLabel, rightLabel, editLeft, unified, name, mimeType, filename, handle]);
+	}, [fixed, right, leftLabel, rightLabel, editable, unified, name, mimeType, filename]);
 	return (
 		<div class="compare">
+			{failed && <NotLoaded />}
 			{!unified && (
 				<div class="compare-heads" aria-hidden="true">
 					<span>{leftLabel}</span>
@@ -98,5 +127,14 @@ export function ComparePane(props: {
 			)}
 			<div class="compare-body" ref={parent} />
 		</div>
+	);
+}
+
+/** The editor comes in a file of its own, which may not arrive. */
+function NotLoaded() {
+	return (
+		<p class="notice bad" role="alert">
+			The editor could not be loaded. Check the connection and reload the page; copy first what you have not saved.
+		</p>
 	);
 }

@@ -85,42 +85,45 @@ export interface CompareOptions {
 	readonly leftLabel: string;
 	readonly rightLabel: string;
 	readonly language: LanguageHint;
-	/** May the left text be edited? */
-	readonly editLeft: boolean;
+	/** Told of each edit of the left text, which is read-only without it. */
+	readonly onEdit: ((text: string) => void) | undefined;
 	/** One below the other, for narrow screens. */
 	readonly unified: boolean;
 }
 
 export interface Comparison {
-	/** The left text, with what was edited. */
-	left(): string;
 	destroy(): void;
 }
 
 export function makeComparison(options: CompareOptions): Comparison {
-	const { parent, left, right, leftLabel, rightLabel, language, editLeft, unified } = options;
+	const { parent, left, right, leftLabel, rightLabel, language, onEdit, unified } = options;
 	const shared = [languageOf(language, false), EditorView.lineWrapping];
+	const edits = EditorView.updateListener.of((update) => {
+		if (update.docChanged) onEdit?.(update.state.sliceDoc());
+	});
+	const readOnly = onEdit === undefined;
 	if (unified) {
 		const view = new EditorView({
 			parent,
 			state: EditorState.create({
 				doc: left,
 				extensions: [
-					common(leftLabel, !editLeft),
+					common(leftLabel, readOnly),
+					edits,
 					shared,
 					unifiedMergeView({ original: Text.of(right.split('\n')), mergeControls: false, gutter: true }),
 				],
 			}),
 		});
-		return { left: () => view.state.sliceDoc(), destroy: () => view.destroy() };
+		return { destroy: () => view.destroy() };
 	}
 	const view = new MergeView({
 		parent,
-		a: { doc: left, extensions: [common(leftLabel, !editLeft), shared] },
+		a: { doc: left, extensions: [common(leftLabel, readOnly), edits, shared] },
 		b: { doc: right, extensions: [common(rightLabel, true), shared] },
 		collapseUnchanged: { margin: 3, minSize: 6 },
 	});
-	return { left: () => view.a.state.sliceDoc(), destroy: () => view.destroy() };
+	return { destroy: () => view.destroy() };
 }
 
 function common(label: string, readOnly: boolean): Extension {

@@ -8,11 +8,14 @@ import { ComparePane } from './editor-pane.tsx';
 /** Earlier versions: look, compare with what is there now, restore. */
 export function History(props: {
 	readonly current: string;
+	readonly currentLabel: string;
 	readonly language: LanguageHint;
 	/** The text of a version, as it is compared. */
 	readonly textOf: (version: Version) => string;
-	/** Undefined where restoring would throw away unsaved changes. */
-	readonly onRestore: ((version: Version) => Promise<void>) | undefined;
+	/** Why nothing can be restored now, in words. */
+	readonly blocked: string | undefined;
+	/** @throws Problem */
+	readonly onRestore: (version: Version) => Promise<void>;
 	readonly onClose: () => void;
 }) {
 	const [list, setList] = useState<readonly Version[]>();
@@ -32,7 +35,7 @@ export function History(props: {
 	}, []);
 	const version = list?.find((one) => one.version === chosen);
 	const restore = async (): Promise<void> => {
-		if (version === undefined || props.onRestore === undefined) return;
+		if (version === undefined) return;
 		setBusy(true);
 		try {
 			await props.onRestore(version);
@@ -53,21 +56,19 @@ export function History(props: {
 						<button
 							type="button"
 							class="primary"
-							disabled={busy || props.onRestore === undefined}
+							disabled={busy || props.blocked !== undefined}
 							onClick={() => void restore()}
 						>
 							Restore version {version.version}
 						</button>
 					)}
-					<button type="button" onClick={props.onClose}>
+					<button type="button" disabled={busy} onClick={props.onClose}>
 						Close
 					</button>
 				</div>
 			</div>
 			<div role="alert">{problem !== undefined && <p class="notice bad">{problem}</p>}</div>
-			{props.onRestore === undefined && (
-				<p class="notice warn">Save your changes before you restore: restoring replaces what is there.</p>
-			)}
+			{props.blocked !== undefined && <p class="notice warn">{props.blocked}</p>}
 			{list?.length === 0 && <p class="muted">Nothing was changed yet, so there are no earlier versions.</p>}
 			{list !== undefined && list.length > 0 && (
 				<div class="history">
@@ -88,9 +89,8 @@ export function History(props: {
 							left={props.textOf(version)}
 							right={props.current}
 							leftLabel={`Version ${version.version}`}
-							rightLabel="Now"
+							rightLabel={props.currentLabel}
 							language={props.language}
-							editLeft={false}
 						/>
 					)}
 				</div>

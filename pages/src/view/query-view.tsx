@@ -1,4 +1,4 @@
-import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { useMemo, useState } from 'preact/hooks';
 import type { Json } from '../../../src/domain/json-text.ts';
 import { compareSorted } from '../../../src/domain/order.ts';
 import { wordsOf } from '../shared/call.ts';
@@ -6,18 +6,13 @@ import { isNumber, type Members, print } from '../shared/json.ts';
 import { when } from '../shared/time.ts';
 import { load, type ShownQuery } from './api.ts';
 import { csvOf } from './csv.ts';
+import { type Order, RowTable } from './row-table.tsx';
 import { CopyButton, DownloadLink, Expiry, Failure, Segments, Shell } from './shell.tsx';
 
 type Mode = 'table' | 'json';
 
-interface Order {
-	readonly member: string;
-	readonly descending: boolean;
-}
-
-/** Rows that are drawn at once; more come as one scrolls. */
-const STEP = 150;
-const FOLDED_CHARACTERS = 120;
+/** Rows of JSON that are laid out together, once they come near the screen. */
+const JSON_ROWS = 20;
 
 /** The rows that a query finds, to look at: nothing here changes anything. */
 export function QueryView({ shown: first }: { readonly shown: ShownQuery }) {
@@ -53,8 +48,8 @@ export function QueryView({ shown: first }: { readonly shown: ShownQuery }) {
 			title={link.filename}
 			subtitle={
 				<>
-					{rows.length} {rows.length === 1 ? 'row' : 'rows'} of {link.table}
-					<span class="mono">{filter}</span>
+					{rows.length} {rows.length === 1 ? 'row' : 'rows'} of <bdi>{link.table}</bdi>
+					<bdi class="mono">{filter}</bdi>
 					{link.sort === undefined ? '' : `, sorted by ${link.sort}`}
 					{link.limit === undefined ? '' : `, at most ${link.limit}`} · <Expiry at={link.expires_at} />
 				</>
@@ -97,12 +92,9 @@ export function QueryView({ shown: first }: { readonly shown: ShownQuery }) {
 				{rows.length === 0 ? (
 					<p class="empty muted">The query finds no rows now.</p>
 				) : mode === 'json' ? (
-					// biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard.
-					<pre class="json" tabIndex={0}>
-						{print(sorted)}
-					</pre>
+					<JsonRows rows={sorted} />
 				) : (
-					<Table columns={columns} rows={sorted} order={order} onOrder={setOrder} />
+					<RowTable columns={columns} rows={sorted} order={order} onOrder={setOrder} />
 				)}
 			</main>
 		</Shell>
@@ -125,83 +117,28 @@ function inOrder(rows: readonly Members[], { member, descending }: Order): reado
 	return rows.toSorted((a, b) => compareSorted(memberOf(a), memberOf(b), descending));
 }
 
-function Table(props: {
-	readonly columns: readonly string[];
-	readonly rows: readonly Members[];
-	readonly order: Order | undefined;
-	readonly onOrder: (order: Order | undefined) => void;
-}) {
-	const { columns, rows, order, onOrder } = props;
-	const [drawn, setDrawn] = useState(STEP);
-	const end = useRef<HTMLDivElement>(null);
-	const frame = useRef<HTMLDivElement>(null);
-	useEffect(() => {
-		const sentinel = end.current;
-		if (sentinel === null || drawn >= rows.length) return;
-		const observer = new IntersectionObserver(
-			([entry]) => {
-				if (entry?.isIntersecting === true) setDrawn((count) => count + STEP);
-			},
-			{ root: frame.current, rootMargin: '1000px' },
-		);
-		observer.observe(sentinel);
-		return () => observer.disconnect();
-	}, [drawn, rows.length]);
-	const next = (member: string): Order | undefined => {
-		if (order?.member !== member) return { member, descending: false };
-		return order.descending ? undefined : { member, descending: true };
-	};
+/** All rows as JSON, in pieces that are laid out only near the screen. */
+function JsonRows({ rows }: { readonly rows: readonly Members[] }) {
+	const pieces = useMemo(
+		() =>
+			Array.from({ length: Math.ceil(rows.length / JSON_ROWS) }, (_, i) =>
+				rows
+					.slice(i * JSON_ROWS, (i + 1) * JSON_ROWS)
+					.map((row) => print(row))
+					.join(',\n'),
+			),
+		[rows],
+	);
 	return (
 		// biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard.
-		<section class="table-frame" ref={frame} aria-label="Rows" tabIndex={0}>
-			<table aria-rowcount={rows.length + 1}>
-				<thead>
-					<tr>
-						{columns.map((name) => (
-							<th key={name} scope="col" aria-sort={sortWord(order, name)}>
-								<button type="button" class="quiet" onClick={() => onOrder(next(name))}>
-									{name}
-									<span aria-hidden="true" class="arrow">
-										{order?.member === name ? (order.descending ? '↓' : '↑') : ''}
-									</span>
-								</button>
-							</th>
-						))}
-					</tr>
-				</thead>
-				<tbody>
-					{rows.slice(0, drawn).map((row) => (
-						<tr key={String(row.id)}>
-							{columns.map((name) => (
-								<td key={name}>{Object.hasOwn(row, name) && <Cell name={name} value={row[name]} />}</td>
-							))}
-						</tr>
-					))}
-				</tbody>
-			</table>
-			<div ref={end} />
+		<section class="json" aria-label="Rows as JSON" tabIndex={0}>
+			{pieces.map((piece, i) => (
+				<pre key={piece} class="json-piece">
+					{i === 0 ? '[' : ''}
+					{piece}
+					{i === pieces.length - 1 ? ']' : ','}
+				</pre>
+			))}
 		</section>
-	);
-}
-
-function sortWord(order: Order | undefined, name: string): 'ascending' | 'descending' | 'none' {
-	if (order?.member !== name) return 'none';
-	return order.descending ? 'descending' : 'ascending';
-}
-
-function Cell({ name, value }: { readonly name: string; readonly value: unknown }) {
-	const [open, setOpen] = useState(false);
-	if (typeof value === 'string' && /^(created|updated)_at$/.test(name)) return <span title={value}>{when(value)}</span>;
-	const text = typeof value === 'string' ? value : print(value, open ? 2 : 0);
-	const kind = typeof value === 'string' ? 'text' : 'mono';
-	if (text.length <= FOLDED_CHARACTERS && !text.includes('\n')) return <span class={kind}>{text}</span>;
-	return (
-		<div class={`long ${kind}`}>
-			{open ? <pre>{text}</pre> : <span>{text.slice(0, FOLDED_CHARACTERS)}…</span>}
-			<button type="button" class="quiet small" aria-expanded={open} onClick={() => setOpen(!open)}>
-				{open ? 'Less' : 'More'}
-				<span class="hidden"> of {name}</span>
-			</button>
-		</div>
 	);
 }

@@ -1,25 +1,32 @@
 import { useMemo, useRef, useState } from 'preact/hooks';
+import { wordsOf } from '../shared/call.ts';
 import type { Members } from '../shared/json.ts';
 import { when } from '../shared/time.ts';
-import { load, ownJson, readOwn, restore, type ShownRow, saveRow, type Version } from './api.ts';
-import { Conflict } from './conflict.tsx';
+import { load, ownJson, readOwn, restore, type ShownRow, saveRow, type Version, versions } from './api.ts';
+import { Aside, Conflict } from './conflict.tsx';
 import type { Editor } from './editor.ts';
 import { EditorPane } from './editor-pane.tsx';
 import { History } from './history.tsx';
 import { RowForm } from './row-form.tsx';
 import { CopyButton, DownloadLink, Expiry, Failure, SaveButton, Segments, Shell, Status } from './shell.tsx';
-import { type Saved, useDraft, useSaveKey } from './use-draft.ts';
+import { type Saved, type Source, useDraft, useSaveKey } from './use-draft.ts';
 
 type Mode = 'form' | 'json';
 
 const JSON_LANGUAGE = { name: 'json' };
 
 const saved = ({ row, tag }: ShownRow): Saved => ({ text: ownJson(row), tag, at: String(row.updated_at) });
-const write = async (text: string, tag: string): Promise<Saved> => {
-	readOwn(text);
-	return saved(await saveRow(text, tag));
+const source: Source = {
+	async write(text, tag) {
+		readOwn(text);
+		return saved(await saveRow(text, tag));
+	},
+	read: async () => saved((await load()) as ShownRow),
+	normal(text) {
+		const members = membersOf(text);
+		return members instanceof SyntaxError ? text : ownJson(members);
+	},
 };
-const read = async (): Promise<Saved> => saved((await load()) as ShownRow);
 
 /** One row: a form of its members, or its JSON, and its history. */
 export function RowView({ shown }: { readonly shown: ShownRow }) {
@@ -27,17 +34,25 @@ export function RowView({ shown }: { readonly shown: ShownRow }) {
 	const [mode, setMode] = useState<Mode>('form');
 	const [wrap, setWrap] = useState(true);
 	const [history, setHistory] = useState(false);
-	const draft = useDraft(saved(shown), write, read);
+	/** Fields of the form that hold something which cannot be read yet. */
+	const [unread, setUnread] = useState<readonly string[]>([]);
+	const draft = useDraft(saved(shown), source, unread.length === 0 ? undefined : unreadWords(unread));
 	const editor = useRef<Editor | undefined>(undefined);
 	useSaveKey(() => void draft.save());
 	const members = useMemo(() => membersOf(draft.text), [draft.text]);
-	const bringBack = async (version: Version): Promise<void> => draft.adopt(saved(await restore(version.version)));
+	const bringBack = async (version: Version): Promise<void> =>
+		draft.receive(saved(await restore(version.version, draft.saved.tag)));
+	/** The deleted row comes back as it was last; the draft then meets it as it meets every change. */
+	const revive = async (): Promise<void> => {
+		const [newest] = await versions();
+		if (newest !== undefined) draft.receive(saved(await restore(newest.version)));
+	};
 	return (
 		<Shell
 			title={`Row of ${link.table}`}
 			subtitle={
 				<>
-					{link.filename} · <Expiry at={link.expires_at} />
+					<bdi>{link.filename}</bdi> · <Expiry at={link.expires_at} />
 				</>
 			}
 			actions={
@@ -74,7 +89,13 @@ export function RowView({ shown }: { readonly shown: ShownRow }) {
 					</button>
 				</>
 			}
-			notices={<Failure words={draft.problem} />}
+			notices={
+				<>
+					<Failure words={draft.problem} />
+					{draft.gone && <Gone onRevive={revive} />}
+					<Aside draft={draft} />
+				</>
+			}
 		>
 			{draft.theirs !== undefined ? (
 				<main class="fill">
@@ -86,7 +107,11 @@ export function RowView({ shown }: { readonly shown: ShownRow }) {
 						current={draft.text}
 						language={JSON_LANGUAGE}
 						textOf={(version) => ownJson(version.row ?? {})}
-						onRestore={draft.dirty ? undefined : bringBack}
+						currentLabel={draft.dirty ? 'Now, with your changes' : 'Now'}
+						blocked={
+							draft.dirty ? 'Save your changes before you restore: restoring replaces what is there.' : undefined
+						}
+						onRestore={bringBack}
 						onClose={() => setHistory(false)}
 					/>
 				</main>
@@ -113,8 +138,9 @@ export function RowView({ shown }: { readonly shown: ShownRow }) {
 						handle={editor}
 					/>
 				</div>
-				{mode === 'form' &&
-					(members instanceof SyntaxError ? (
+				{/* Kept while the JSON is shown: a field may hold what cannot be read yet. */}
+				<div hidden={mode !== 'form'}>
+					{members instanceof SyntaxError ? (
 						<p class="notice warn">
 							The JSON is not valid yet, so there is no form of it. <span class="mono">{members.message}</span>
 							<button type="button" onClick={() => setMode('json')}>
@@ -122,8 +148,14 @@ export function RowView({ shown }: { readonly shown: ShownRow }) {
 							</button>
 						</p>
 					) : (
-						<RowForm members={members} onChange={draft.replaceText} />
-					))}
+						<RowForm
+							members={members}
+							onChange={draft.replaceText}
+							onUnread={setUnread}
+							onJson={() => setMode('json')}
+						/>
+					)}
+				</div>
 			</main>
 		</Shell>
 	);
@@ -133,6 +165,25 @@ function membersOf(text: string): Members | SyntaxError {
 	try {
 		return readOwn(text);
 	} catch (error) {
-		return error as SyntaxError;
+		if (error instanceof SyntaxError) return error;
+		throw error;
 	}
+}
+
+function unreadWords(names: readonly string[]): string {
+	const listed = names.map((name) => `"${name}"`).join(', ');
+	return `Not saved: what stands in ${listed} in the form cannot be read yet. Mend it, or choose another kind for it.`;
+}
+
+/** What to do when the row went away under an edit. */
+function Gone({ onRevive }: { readonly onRevive: () => Promise<void> }) {
+	const [problem, setProblem] = useState<string>();
+	return (
+		<p class="notice bad" role="alert">
+			<span>The row was deleted meanwhile. Your changes are still here. {problem}</span>
+			<button type="button" onClick={() => void onRevive().catch((error: unknown) => setProblem(wordsOf(error)))}>
+				Bring the row back
+			</button>
+		</p>
+	);
 }

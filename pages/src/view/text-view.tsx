@@ -1,17 +1,21 @@
-import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { useMemo, useRef, useState } from 'preact/hooks';
 import { load, type ShownText, saveText, type Version } from './api.ts';
-import { Conflict } from './conflict.tsx';
+import { Aside, Conflict } from './conflict.tsx';
 import type { Editor } from './editor.ts';
 import { EditorPane } from './editor-pane.tsx';
 import { History } from './history.tsx';
+import { Rendered } from './rendered.tsx';
 import { CopyButton, DownloadLink, Expiry, Failure, SaveButton, Segments, Shell, Status } from './shell.tsx';
-import { type Saved, useDraft, useSaveKey } from './use-draft.ts';
+import { type Saved, type Source, useDraft, useSaveKey } from './use-draft.ts';
 
 type Mode = 'source' | 'rendered' | 'both';
 
 const saved = ({ text, tag, updated_at: at }: ShownText): Saved => ({ text, tag, at });
-const write = async (text: string, tag: string): Promise<Saved> => saved(await saveText(text, tag));
-const read = async (): Promise<Saved> => saved((await load()) as ShownText);
+const source: Source = {
+	write: async (text, tag) => saved(await saveText(text, tag)),
+	read: async () => saved((await load()) as ShownText),
+	normal: (text) => text,
+};
 
 /** One text: source, rendered where it is Markdown, and its history. */
 export function TextView({ shown }: { readonly shown: ShownText }) {
@@ -24,25 +28,21 @@ export function TextView({ shown }: { readonly shown: ShownText }) {
 	const [mode, setMode] = useState<Mode>(isMarkdown ? (innerWidth > 900 ? 'both' : 'rendered') : 'source');
 	const [wrap, setWrap] = useState(true);
 	const [history, setHistory] = useState(false);
-	const draft = useDraft(saved(shown), write, read);
+	const draft = useDraft(saved(shown), source);
 	const editor = useRef<Editor | undefined>(undefined);
 	useSaveKey(() => void draft.save());
 	const find = (): void => {
 		if (mode === 'rendered') setMode('source');
 		requestAnimationFrame(() => editor.current?.find());
 	};
-	const restore = useCallback(
-		async (version: Version): Promise<void> => {
-			draft.adopt(await write(version.text ?? '', draft.saved.tag));
-		},
-		[draft],
-	);
+	const restore = async (version: Version): Promise<void> =>
+		draft.receive(await source.write(version.text ?? '', draft.saved.tag));
 	return (
 		<Shell
 			title={link.filename}
 			subtitle={
 				<>
-					{link.field} in {link.table} · <Expiry at={link.expires_at} />
+					<bdi>{link.field}</bdi> in <bdi>{link.table}</bdi> · <Expiry at={link.expires_at} />
 				</>
 			}
 			actions={
@@ -79,7 +79,18 @@ export function TextView({ shown }: { readonly shown: ShownText }) {
 					<Size text={draft.text} max={link.max_row_bytes} />
 				</>
 			}
-			notices={<Failure words={draft.problem} />}
+			notices={
+				<>
+					<Failure words={draft.problem} />
+					{draft.gone && (
+						<p class="notice bad" role="alert">
+							The row was deleted meanwhile, and this link cannot bring it back. Your text is still here: copy it, and
+							ask for the row to be restored; then it can be saved.
+						</p>
+					)}
+					<Aside draft={draft} />
+				</>
+			}
 		>
 			{draft.theirs !== undefined ? (
 				<main class="fill">
@@ -91,7 +102,9 @@ export function TextView({ shown }: { readonly shown: ShownText }) {
 						current={draft.text}
 						language={language}
 						textOf={(version) => version.text ?? ''}
-						onRestore={draft.dirty || !link.editable ? undefined : restore}
+						currentLabel={draft.dirty ? 'Now, with your changes' : 'Now'}
+						blocked={blockedWords(draft.dirty, link.editable)}
+						onRestore={restore}
 						onClose={() => setHistory(false)}
 					/>
 				</main>
@@ -116,24 +129,9 @@ export function TextView({ shown }: { readonly shown: ShownText }) {
 	);
 }
 
-function Rendered({ text }: { readonly text: string }) {
-	const [html, setHtml] = useState('');
-	useEffect(() => {
-		let gone = false;
-		void import('./markdown.ts').then(({ renderMarkdown }) => {
-			if (!gone) setHtml(renderMarkdown(text));
-		});
-		return () => {
-			gone = true;
-		};
-	}, [text]);
-	return (
-		// biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard.
-		<section class="rendered" aria-label="Rendered" tabIndex={0}>
-			{/* Made by markdown.ts, which lets no HTML of the text through. */}
-			<div class="prose" dangerouslySetInnerHTML={{ __html: html }} />
-		</section>
-	);
+function blockedWords(dirty: boolean, editable: boolean): string | undefined {
+	if (!editable) return 'This text belongs to the service, so earlier versions can only be looked at.';
+	return dirty ? 'Save your changes before you restore: restoring replaces what is there.' : undefined;
 }
 
 const ENCODER = new TextEncoder();
