@@ -105,3 +105,28 @@ test('[11.12] a wrong key and a server that is gone are told in words, message b
 	assert.ok(!JSON.stringify(unreachable).includes(ada.key));
 	assert.equal(await gone.end(), 0);
 });
+
+test('[11.12] a message that is too long is refused and the next one answered; many at once are all answered', async () => {
+	const stdio = local();
+	const long = JSON.parse(await stdio.ask('x'.repeat(17 * 1024 * 1024)));
+	assert.deepEqual([long.error.code, long.id], [-32600, null]);
+	const ids = Array.from({ length: 200 }, (_, n) => `m${n}`);
+	const call = { name: 'count', arguments: { table: 'many' } };
+	const answers = await Promise.all(ids.map((id) => stdio.ask(message('tools/call', call, id))));
+	assert.deepEqual(answers.map((text) => JSON.parse(text).id).toSorted(), ids.toSorted());
+	stdio.tell('{"jsonrpc":"2.0","id":"last","method":"tools/call","params":{"name":"list_tables"}}');
+	// What came before the end is answered.
+	assert.equal(await stdio.end(), 0);
+	assert.match(stdio.out(), /"id":"last","result"/);
+});
+
+test('[11.12] a signal, or a client that no longer reads, ends the command and lets go of the directory', async () => {
+	for (const end of ['signal', 'output'] as const) {
+		const stdio = local();
+		await stdio.ask(message('ping'));
+		assert.equal(await stdio.leave(end), 0, stdio.err());
+	}
+	const next = local();
+	assert.deepEqual(JSON.parse(await next.ask(message('ping'))).result, {});
+	assert.equal(await next.end(), 0);
+});

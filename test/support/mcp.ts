@@ -107,6 +107,8 @@ export interface Stdio {
 	/** All that came on standard output and standard error. */
 	out(): string;
 	err(): string;
+	/** Sends SIGTERM, or closes its output and goes on sending; resolves with the exit code. */
+	leave(how: 'signal' | 'output'): Promise<number | null>;
 	/** Ends its input and resolves with the exit code. */
 	end(): Promise<number | null>;
 }
@@ -148,6 +150,15 @@ export function startStdio(args: readonly string[], env: Env = {}): Stdio {
 		call: async (name, args) => calledOf(await ask(message('tools/call', { name, arguments: args }))),
 		out: () => out,
 		err: () => err,
+		leave(how) {
+			if (how === 'signal') child.kill('SIGTERM');
+			else {
+				child.stdout.destroy();
+				const timer = setInterval(() => child.stdin.write('{"jsonrpc":"2.0","id":1,"method":"ping"}\n'), 50);
+				ended.then(() => clearInterval(timer));
+			}
+			return ended;
+		},
 		end() {
 			child.stdin.end();
 			return ended;
