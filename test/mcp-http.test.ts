@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { request } from 'node:http';
 import { after, before, test } from 'node:test';
 import { type Any, type Client, clientWith, signIn } from './support/client.ts';
 import { type ClockedServer, startClocked } from './support/in-process.ts';
@@ -317,4 +319,22 @@ test('[11.3] [8.2] a key sees the rows of its own account', async () => {
 	assert.equal((await call('open_row', { table: 'mine', id: row.id })).value.error.code, 'row_not_found');
 	assert.deepEqual((await call('versions', { table: 'mine', id: row.id })).value, { versions: [] });
 	await ada.del('/v1/mine', { filter: { id: row.id } });
+});
+
+test('[11.9] [6.7] a key that is revoked while a message is on its way is refused, and nothing is changed', async () => {
+	const { api_key: second, id } = assertStatus(await ada.post('/v1/_keys', { name: 'slow' }), 201);
+	const text = JSON.stringify(message('tools/call', { name: 'add', arguments: { table: 'slow', row: {} } }));
+	const sent = request(`${server.url}/mcp`, {
+		method: 'POST',
+		headers: { authorization: `Bearer ${second}`, 'content-type': 'application/json' },
+	});
+	sent.write(text.slice(0, 20));
+	await new Promise((resolve) => setTimeout(resolve, 50));
+	assertStatus(await ada.del(`/v1/_keys/${id}`), 200);
+	sent.end(text.slice(20));
+	const [answer] = await once(sent, 'response');
+	answer.resume();
+	assert.equal(answer.statusCode, 401);
+	assert.match(answer.headers['www-authenticate'], /^Bearer /);
+	assert.equal((await ada.get('/v1/slow/count')).body.count, 0);
 });
