@@ -50,7 +50,7 @@ export function makeEditor({ parent, text, label, language, readOnly, wrap, onCh
 			extensions: [
 				common(label, readOnly),
 				wrapping.of(wrap ? EditorView.lineWrapping : []),
-				languageOf(language),
+				languageOf(language, text),
 				EditorView.updateListener.of((update) => {
 					if (update.docChanged) onChange(update.state.sliceDoc());
 				}),
@@ -97,7 +97,7 @@ export interface Comparison {
 
 export function makeComparison(options: CompareOptions): Comparison {
 	const { parent, left, right, leftLabel, rightLabel, language, onEdit, unified } = options;
-	const shared = [languageOf(language, false), EditorView.lineWrapping];
+	const shared = [languageOf(language, `${left}\n${right}`, false), EditorView.lineWrapping];
 	const edits = EditorView.updateListener.of((update) => {
 		if (update.docChanged) onEdit?.(update.state.sliceDoc());
 	});
@@ -182,8 +182,8 @@ const NAMES_BY_TYPE: Readonly<Record<string, string>> = {
 	'text/x-typescript': 'typescript',
 };
 
-/** The support for a language, which arrives after the editor stands where it is not JSON. */
-function languageOf({ name, mimeType = '', filename = '' }: LanguageHint, lint = true): Extension {
+/** The support for a language, which arrives after the editor stands where it is not JSON. Without it a text is shown plain. */
+function languageOf({ name, mimeType = '', filename = '' }: LanguageHint, text: string, lint = true): Extension {
 	const essence = mimeType.split(';')[0]!.trim().toLowerCase();
 	const found =
 		(name === undefined ? null : LanguageDescription.matchLanguageName(languages, name, true)) ??
@@ -191,7 +191,14 @@ function languageOf({ name, mimeType = '', filename = '' }: LanguageHint, lint =
 		LanguageDescription.matchFilename(languages, filename);
 	if (found === null) return [];
 	if (found.name === 'JSON') return lint ? [json(), linter(jsonParseLinter()), lintGutter()] : json();
-	return arriving(found);
+	return hasLongLine(text) ? [] : arriving(found);
+}
+
+/** Lines above this are no prose and no code; some grammars take seconds for them with every key. */
+const MAX_LINE = 10_000;
+
+function hasLongLine(text: string): boolean {
+	return text.split('\n').some((line) => line.length > MAX_LINE);
 }
 
 /** A language's support comes in a file of its own, after the editor stands. */
