@@ -47,3 +47,20 @@ test('[10.1] [6.11] the front page tells what this server is, how to connect, an
 		await context.close();
 	}
 });
+
+test('[10.1] the page for connecting clients has this address in every line, and reads well', async () => {
+	for (const [screen, options] of Object.entries(SCREENS)) {
+		const context = await browser.newContext(options);
+		const page = await context.newPage();
+		const watched = await watch(page);
+		await page.goto(`${server.url}/install`);
+		const lines = await page.locator('pre').allInnerTexts();
+		assert.ok(lines.length >= 4);
+		for (const line of lines) assert.ok(line.includes(server.url), line);
+		assert.deepEqual(await axeFaults(page), [], screen);
+		assert.equal(await overflows(page), false, screen);
+		await shoot(page, `install-${screen}`);
+		watched.check();
+		await context.close();
+	}
+});

@@ -22,7 +22,7 @@ const TYPES: Readonly<Record<string, string>> = {
 };
 
 /** The names of the built pages. */
-export type PageName = 'index' | 'view' | 'fault' | 'sign-in' | 'key' | 'console';
+export type PageName = 'index' | 'install' | 'view' | 'fault' | 'sign-in' | 'key' | 'console';
 
 /** The pages as Vite built them. Files are read when they are first asked for, so that a start costs nothing. */
 export class Pages {

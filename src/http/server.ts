@@ -10,6 +10,7 @@ import type { Log } from '../log.ts';
 import { addMcp } from '../mcp/http.ts';
 import type { Context } from '../operations/context.ts';
 import { Gate } from '../operations/run.ts';
+import { addAgentTexts } from './agent-texts.ts';
 import { Answers } from './answers.ts';
 import { BodyBudget } from './body.ts';
 import { addConsole } from './console.ts';
@@ -83,6 +84,7 @@ export function createServer({ context, log, metrics, trustProxy, mcpOrigins }: 
 	addServiceRoutes(router, context, answers, metrics);
 	pages.addAssets(router);
 	addLandingPage(router, context, pages);
+	addAgentTexts(router, context, answers, pages);
 	addLinkPages(router, parts);
 	addSignInPage(router, parts);
 	addConsole(router, parts, (error) => log.error({ cause: causeOf(error) }, 'Removing an erased account failed.'));

@@ -61,7 +61,7 @@ const UNITS = [
 ] as const;
 
 /** A time in the greatest unit that tells it exactly: 5400 seconds are 90 minutes. */
-function lasting(seconds: number): string {
+export function lasting(seconds: number): string {
 	const [unit, length] = UNITS.find(([, length]) => seconds % length === 0)!;
 	const count = seconds / length;
 	return `${count} ${unit}${count === 1 ? '' : 's'}`;

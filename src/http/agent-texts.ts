@@ -1,0 +1,56 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { DEFAULT_LIMITS, type Limits } from '../limits.ts';
+import type { Context } from '../operations/context.ts';
+import { lasting } from '../operations/make-link.ts';
+import type { Answers } from './answers.ts';
+import type { Pages } from './pages.ts';
+import type { Router } from './router.ts';
+
+const DIRECTORY = join(import.meta.dirname, 'texts');
+const PLACE = /\{\{(\w+)\}\}/g;
+const FILES = [
+	['/llms.md', 'llms.md', 'text/markdown; charset=utf-8'],
+	['/llms.txt', 'llms.txt', 'text/plain; charset=utf-8'],
+] as const;
+
+/**
+ * What agents read: `/llms.md`, which the contract names, and `/llms.txt` (https://llmstxt.org). Both, and `/install` for people,
+ * show this server's own address and the limits in force.
+ */
+export function addAgentTexts(router: Router, context: Context, answers: Answers, pages: Pages): void {
+	for (const [path, file, type] of FILES) {
+		const text = readFileSync(join(DIRECTORY, file), 'utf8');
+		router.add(path, {
+			GET: {
+				handler: (exchange) => {
+					const texts = textsOf(context);
+					answers.text(
+						exchange,
+						200,
+						['Content-Type', type],
+						text.replaceAll(PLACE, (_, name: string) => texts[name]!),
+					);
+				},
+				operation: undefined,
+			},
+		});
+	}
+	router.add('/install', {
+		GET: {
+			handler: (exchange) => pages.sendFilled(exchange, 200, 'install', { ORIGIN: context.publicUrl }),
+			operation: undefined,
+		},
+	});
+}
+
+function textsOf({ publicUrl, limits, linkTtlSeconds }: Context): Readonly<Record<string, string>> {
+	const names = Object.keys(DEFAULT_LIMITS) as (keyof Limits)[];
+	const shown = (limit: number): string =>
+		limit === Number.POSITIVE_INFINITY ? 'unlimited' : limit.toLocaleString('en');
+	return {
+		...Object.fromEntries(names.map((name) => [name, shown(limits[name])])),
+		url: publicUrl,
+		link_life: lasting(linkTtlSeconds),
+	};
+}
