@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playwright-core';
+import type { Browser, BrowserContext, BrowserContextOptions, Dialog, Page } from 'playwright-core';
 import { axeFaults, openBrowser, overflows, SCREENS, shoot, type Watch, watch } from './support/browser.ts';
 import { type Client, clientWith, signIn } from './support/client.ts';
+import { startClocked } from './support/in-process.ts';
 import { startServer, type TestServer } from './support/server.ts';
 
 const SCRIPT = '<script>globalThis.taken = 1</script><img src=x onerror="globalThis.taken = 1">';
@@ -57,21 +58,37 @@ async function focused(page: Page): Promise<string> {
 }
 
 /** From the form to the page behind the link. */
-async function followLink(page: Page, email: string): Promise<void> {
-	await page.goto(`${server.url}/sign-in`);
+async function followLink(page: Page, email: string, at: { url: string } = server): Promise<void> {
+	await page.goto(`${at.url}/sign-in`);
 	await page.getByLabel('Email address').fill(email);
 	await button(page, 'Send a link').click();
 	await page.getByRole('link', { name: 'Open the sign-in link' }).click();
 	await heading(page, 'You are almost in').waitFor();
 }
 
-async function openConsole(page: Page, email: string): Promise<void> {
-	await followLink(page, email);
+async function openConsole(page: Page, email: string, at: { url: string } = server): Promise<void> {
+	await followLink(page, email, at);
 	await button(page, 'Open the console').click();
 	await heading(page, 'Memory').waitFor();
 }
 
-const open = (page: Page, route: string): Promise<unknown> => page.goto(`${server.url}/console#/${route}`);
+const open = (page: Page, route: string, at: { url: string } = server): Promise<unknown> =>
+	page.goto(`${at.url}/console#/${route}`);
+const field = (page: Page) => page.getByLabel('Members, as JSON');
+
+/** Does the browser ask before the page is left? It stays. */
+async function asksBeforeLeaving(page: Page): Promise<boolean> {
+	let asked = false;
+	const answer = (dialog: Dialog): void => {
+		asked = dialog.type() === 'beforeunload';
+		void dialog.dismiss();
+	};
+	page.once('dialog', answer);
+	// Where nothing asks, the page is gone to again.
+	await page.reload({ timeout: 3000 }).catch(() => {});
+	page.off('dialog', answer);
+	return asked;
+}
 
 /** An agent of the same account, with rows of every kind. */
 async function agentOf(email: string): Promise<Client> {
@@ -282,7 +299,7 @@ test('[10.4] [5.1] a row is read, edited, compared and restored', () =>
 		await heading(page, 'Version 2').waitFor();
 	}));
 
-test('[10.4] a member cannot be removed by an update, and the page says so', () =>
+test('[10.4] a member that is taken out is gone', () =>
 	visit(async ({ page }) => {
 		const email = freshEmail();
 		const agent = await signIn(server, email);
@@ -290,14 +307,227 @@ test('[10.4] a member cannot be removed by an update, and the page says so', () 
 		await openConsole(page, email);
 		await open(page, `tables/notes/${id}`);
 		await button(page, 'Edit').click();
-		await page.getByLabel('Members, as JSON').fill('{"a": 5}');
-		await button(page, 'Save').click();
-		await page.getByText('"b" cannot be removed').waitFor();
-		await button(page, 'Set to null instead').click();
+		await field(page).fill('{"a": 5}');
 		await button(page, 'Save').click();
 		await page.getByText('Saved. The version').waitFor();
 		const [row] = await agent.rows('notes');
-		assert.deepEqual([row.a, row.b], [5, null]);
+		assert.deepEqual([row.a, 'b' in row], [5, false]);
+	}));
+
+test('[10.4] what was changed meanwhile is seen where its stamp stood still', async () => {
+	const clocked = await startClocked();
+	try {
+		await visit(async ({ page, watched }) => {
+			const email = freshEmail();
+			const agent = await signIn(clocked, email);
+			clocked.advance(3_600_000);
+			await openConsole(page, email, clocked);
+			const { id, updated_at } = await agent.add('notes', { text: 'start' });
+			clocked.advance(-3_600_000);
+			await open(page, `tables/notes/${id}`, clocked);
+			await button(page, 'Edit').click();
+			await field(page).fill('{"text": "mine"}');
+			await agent.post('/v1/notes/update_row', { id, patch: { text: 'theirs' } });
+			await button(page, 'Save').click();
+			await heading(page, 'The row was changed meanwhile').waitFor();
+			watched.expect(REFUSED);
+			await button(page, 'Keep theirs').click();
+			await button(page, 'Throw it away').click();
+			await page.locator('.members').getByText('theirs').waitFor();
+			await agent.post('/v1/notes/update_row', { id, patch: { text: 'unseen' } });
+			await button(page, 'Delete').click();
+			await page.getByText('The row was changed meanwhile, so it was not deleted.').waitFor();
+			const [row] = await agent.rows('notes');
+			assert.deepEqual([row.text, row.updated_at], ['unseen', updated_at]);
+		});
+	} finally {
+		await clocked.stop();
+	}
+});
+
+test('[10.4] what was changed meanwhile does not give way to an earlier version unseen', () =>
+	visit(async ({ page, watched }) => {
+		const email = freshEmail();
+		const agent = await signIn(server, email);
+		const { id } = await agent.add('notes', { text: 'first' });
+		await agent.post('/v1/notes/update_row', { id, patch: { text: 'second' } });
+		await openConsole(page, email);
+		await open(page, `tables/notes/${id}`);
+		await heading(page, 'Version 1').waitFor();
+		await agent.post('/v1/notes/update_row', { id, patch: { text: 'unseen' } });
+		await button(page, 'Restore version 1').click();
+		await page.getByText('The row was changed meanwhile, so it was not restored.').waitFor();
+		watched.expect(REFUSED);
+		await page.locator('.members').getByText('unseen').waitFor();
+		assert.equal((await agent.rows('notes'))[0].text, 'unseen');
+		// A row that came back and was changed is no deleted one any more.
+		await button(page, 'Delete').click();
+		await page.getByText('The row is deleted.').waitFor();
+		await heading(page, 'Version 3').waitFor();
+		await agent.post('/v1/notes/restore', { id, version: 1 });
+		await button(page, 'Undo').click();
+		await page.getByText('The row was changed meanwhile, so it was not restored.').waitFor();
+		watched.expect(REFUSED);
+		assert.equal((await agent.rows('notes'))[0].text, 'first');
+	}));
+
+test('[10.4] what is typed while a save is on its way stays, not saved yet', () =>
+	visit(async ({ page }) => {
+		const email = freshEmail();
+		const agent = await signIn(server, email);
+		const { id } = await agent.add('notes', { text: 'start' });
+		await openConsole(page, email);
+		await open(page, `tables/notes/${id}`);
+		await button(page, 'Edit').click();
+		await field(page).fill('{"text": "one"}');
+		const held = Promise.withResolvers<void>();
+		await page.route('**/console/api/**', async (route) => {
+			if (route.request().method() !== 'GET') await held.promise;
+			await route.continue();
+		});
+		await page.keyboard.press('ControlOrMeta+s');
+		await button(page, 'Saving…').waitFor();
+		await page.keyboard.press('ControlOrMeta+End');
+		await page.keyboard.press('ArrowLeft');
+		await page.keyboard.type(', "more": 2');
+		held.resolve();
+		await page.getByText('Saved, but for what you typed since.').waitFor();
+		await page.keyboard.type('2');
+		assert.equal(await field(page).inputValue(), '{"text": "one", "more": 22}');
+		await page.getByText('Not saved yet').waitFor();
+		assert.equal((await agent.rows('notes'))[0].text, 'one');
+		await page.keyboard.press('ControlOrMeta+s');
+		await page.getByText('Saved. The version').waitFor();
+		assert.equal((await agent.rows('notes'))[0].more, 22);
+	}));
+
+test('[10.4] what was done is not told beside what failed later', () =>
+	visit(async ({ page, watched }) => {
+		const email = freshEmail();
+		const agent = await signIn(server, email);
+		const { id } = await agent.add('notes', { text: 'start' });
+		await openConsole(page, email);
+		await open(page, `tables/notes/${id}`);
+		await button(page, 'Edit').click();
+		await field(page).fill('{"text": "one"}');
+		await button(page, 'Save').click();
+		await page.getByText('Saved. The version').waitFor();
+		await button(page, 'Edit').click();
+		assert.equal(await page.locator('.notice.good').count(), 0);
+		await field(page).fill('{"text"');
+		await button(page, 'Save').click();
+		await page.getByText(/is not valid JSON/).waitFor();
+		assert.equal(await page.locator('.notice.good').count(), 0);
+		await button(page, 'Discard').click();
+		await open(page, 'keys');
+		await button(page, /^Revoke/).click();
+		await button(page, 'Revoke the key').click();
+		await page.getByText('It does not work any more.').waitFor();
+		await page.getByLabel('Name, so that you know it again').fill(' ');
+		await button(page, 'Make a key').click();
+		await page.locator('.notice.bad').waitFor();
+		watched.expect(REFUSED);
+		assert.equal(await page.locator('.notice.good').count(), 0);
+	}));
+
+test('[10.5] when another tab signs in as somebody else, this one says so and shows nothing of theirs', () =>
+	visit(async ({ page, context, watched }) => {
+		const [mine, theirs] = [freshEmail(), freshEmail()];
+		await (await signIn(server, mine)).add('notes', { text: 'of mine' });
+		await (await signIn(server, theirs)).add('notes', { text: 'secret of theirs' });
+		await openConsole(page, mine);
+		await page.getByRole('link', { name: 'notes' }).waitFor();
+		await openConsole(await context.newPage(), theirs);
+		const words = page.getByText(`Another tab has signed in as ${theirs}.`);
+		for (const to of ['tables/notes', 'keys', 'tables/notes?sort=-text']) {
+			await open(page, to);
+			await words.waitFor();
+			watched.expect(REFUSED);
+			assert.ok(!(await page.content()).includes('secret'));
+		}
+		let downloads = 0;
+		page.on('download', () => downloads++);
+		await open(page, 'account');
+		await button(page, 'Download the export').click();
+		await words.waitFor();
+		watched.expect(REFUSED);
+		assert.equal(downloads, 0);
+		await assertSound(page, 'console-other-account');
+		await button(page, 'Reload the page').click();
+		await page.locator('.who').getByText(theirs).waitFor();
+		await open(page, 'tables/notes');
+		await page.getByText('secret of theirs').waitFor();
+	}));
+
+test('[10.4] what is nested too deep is told, and the text stays', () =>
+	visit(async ({ page, watched }) => {
+		const email = freshEmail();
+		const agent = await signIn(server, email);
+		const { id } = await agent.add('notes', { a: 1 });
+		await openConsole(page, email);
+		await open(page, `tables/notes/${id}`);
+		await button(page, 'Edit').click();
+		const nested = (levels: number): string =>
+			`{"a": "[\\"[", "deep":\n${'['.repeat(levels - 1)}${']'.repeat(levels - 1)}}`;
+		for (const levels of [65, 1000, 20_000]) {
+			await field(page).fill(nested(levels));
+			await button(page, 'Save').click();
+			await page.getByText('Line 2 is nested too deep: a row may have arrays and objects in 64 levels.').waitFor();
+			assert.equal(await field(page).inputValue(), nested(levels));
+			await button(page, 'Discard').click();
+			await button(page, 'Take it back').click();
+			assert.equal(await field(page).inputValue(), nested(levels));
+		}
+		// The service takes what the page takes, and no more.
+		const sent = await agent.call('POST', '/v1/notes/update_row', {
+			body: `{"id":"${id}","patch":${nested(65)}}`,
+			headers: { 'content-type': 'application/json' },
+		});
+		assert.equal(sent.body.error.code, 'nesting_too_deep');
+		await field(page).fill(nested(64));
+		await button(page, 'Save').click();
+		await page.getByText('Saved. The version').waitFor();
+		watched.check();
+	}));
+
+test('[10.4] what turns the direction of text is shown as what it is, wherever stored text is', () =>
+	visit(async ({ page, watched }) => {
+		const email = freshEmail();
+		const agent = await signIn(server, email);
+		const { id } = await agent.add('notes', { text: `${OVERRIDE} one`, [OVERRIDE]: [OVERRIDE] });
+		await agent.post('/v1/notes/update_row', { id, patch: { [OVERRIDE]: [] } });
+		await agent.post('/v1/_keys', { name: OVERRIDE });
+		await openConsole(page, email);
+		const assertUnturned = async (): Promise<void> => {
+			const text: string = await page.evaluate('document.title + document.getElementById("content").innerText');
+			assert.ok(text.includes('⟨U+202E⟩evil') && !text.includes('\u202e'), text);
+		};
+		await open(page, 'tables/notes');
+		await page.getByText('1 row', { exact: true }).waitFor();
+		await assertUnturned();
+		await open(page, `tables/notes/${id}`);
+		await button(page, 'Compare at version 1').click();
+		await assertUnturned();
+		await button(page, 'Edit').click();
+		await field(page).fill(JSON.stringify({ text: `${OVERRIDE} mine` }));
+		await agent.post('/v1/notes/update_row', { id, patch: { text: `${OVERRIDE} theirs` } });
+		await button(page, 'Save').click();
+		await heading(page, 'The row was changed meanwhile').waitFor();
+		watched.expect(REFUSED);
+		await assertUnturned();
+		const sides = page.locator('.sides');
+		assert.equal((await sides.innerText()).split('⟨U+202E⟩').length, 4);
+		await button(page, 'Keep mine').click();
+		await page.getByText('Saved. The version').waitFor();
+		// What is shown is not what is stored.
+		assert.equal((await agent.rows('notes'))[0].text, `${OVERRIDE} mine`);
+		await open(page, 'keys');
+		await page.getByLabel('Live keys').waitFor();
+		await assertUnturned();
+		await open(page, `tables/notes/${encodeURIComponent(OVERRIDE)}`);
+		await page.getByText('There is no row with this id here').waitFor();
+		watched.expect(REFUSED);
+		await assertUnturned();
 	}));
 
 test('[10.4] what the service refuses is told in its words, and the text stays', () =>
@@ -352,7 +582,12 @@ test('[10.4] two browsers edit one row: neither text is lost', () =>
 		await assertSound(page, 'console-conflict');
 		await button(page, 'Keep theirs').click();
 		await page.getByText('Your text was put aside.').waitFor();
+		await page.getByRole('link', { name: 'Keys' }).click();
+		await heading(page, 'Keys').waitFor();
+		assert.equal(await asksBeforeLeaving(page), true);
+		await page.goBack();
 		await button(page, 'Take it back').click();
+		assert.equal(await field(page).inputValue(), '{"text": "mine", "n": 1}');
 		await button(page, 'Save').click();
 		await button(page, 'Keep mine').click();
 		await page.getByText('Saved. The version').waitFor();
@@ -412,7 +647,7 @@ test('[10.4] an edit waits while its person looks elsewhere in the console', () 
 	}));
 
 test('[10.4] [5.5] a deleted row comes back with Undo, or later by its id', () =>
-	visit(async ({ page }) => {
+	visit(async ({ page, watched }) => {
 		const email = freshEmail();
 		const agent = await signIn(server, email);
 		const { id } = await agent.add('notes', { text: 'kept' });
@@ -442,10 +677,12 @@ test('[10.4] [5.5] a deleted row comes back with Undo, or later by its id', () =
 			.click();
 		await page.getByText('Restored. The version').waitFor();
 		assert.equal((await agent.rows('notes'))[0].text, 'kept');
+		// The row is asked for where there is none.
+		watched.expect(REFUSED);
 	}));
 
 test('[10.4] what was changed meanwhile is not deleted unseen', () =>
-	visit(async ({ page }) => {
+	visit(async ({ page, watched }) => {
 		const email = freshEmail();
 		const agent = await signIn(server, email);
 		const { id } = await agent.add('notes', { text: 'seen' });
@@ -459,6 +696,8 @@ test('[10.4] what was changed meanwhile is not deleted unseen', () =>
 		await button(page, 'Delete').click();
 		await page.getByText('The row is deleted.').waitFor();
 		assert.deepEqual(await agent.rows('notes'), []);
+		await heading(page, 'Version 2').waitFor();
+		watched.expect(REFUSED);
 	}));
 
 test('[10.4] too many calls are told in words', async () => {
@@ -551,7 +790,14 @@ test('[10.4] [6.7] keys are made, shown once, listed and revoked', () =>
 		const key = await clipboard(page);
 		const agent = clientWith(server, key);
 		assert.equal((await agent.get('/v1/_tables')).status, 200);
+		// It stays until its person is done with it.
+		await page.getByRole('link', { name: 'Memory' }).click();
+		await heading(page, 'Memory').waitFor();
+		assert.equal(await asksBeforeLeaving(page), true);
+		await page.getByRole('link', { name: 'Keys' }).click();
+		await page.getByText(key, { exact: true }).waitFor();
 		await button(page, 'I have copied it').click();
+		assert.equal(await asksBeforeLeaving(page), false);
 		assert.ok(!(await page.content()).includes(key));
 		const list = page.getByLabel('Live keys');
 		assert.match(await list.innerText(), new RegExp(`laptop agent\\s+${key.slice(0, 30)}[\\s\\S]*Made`));
@@ -575,10 +821,7 @@ test('[10.4] the export is a file', () =>
 		await agent.add('notes', { text: 'exported' });
 		await openConsole(page, email);
 		await page.getByRole('link', { name: 'Account' }).click();
-		const [download] = await Promise.all([
-			page.waitForEvent('download'),
-			page.getByRole('link', { name: 'Download the export' }).click(),
-		]);
+		const [download] = await Promise.all([page.waitForEvent('download'), button(page, 'Download the export').click()]);
 		assert.match(download.suggestedFilename(), /^pumadb-\d{4}-\d\d-\d\d\.json$/);
 		const stream = await download.createReadStream();
 		const text = Buffer.concat(await stream.toArray()).toString();
@@ -676,7 +919,7 @@ test('[10.5] a page of another origin can neither change nor frame nor read', ()
 	}));
 
 test('everything is done by keyboard alone: sign in, find a row, edit, delete, undo', () =>
-	visit(async ({ page }) => {
+	visit(async ({ page, watched }) => {
 		const email = freshEmail();
 		const agent = await signIn(server, email);
 		await agent.add('notes', { text: 'start' });
@@ -720,6 +963,7 @@ test('everything is done by keyboard alone: sign in, find a row, edit, delete, u
 		await press('Undo');
 		await page.getByText('Restored. The version').waitFor();
 		assert.equal((await agent.rows('notes'))[0].text, 'typed');
+		watched.expect(REFUSED);
 	}));
 
 for (const [screen, options] of Object.entries(SCREENS)) {

@@ -1,13 +1,24 @@
 import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { Dialog } from './dialog.tsx';
 import { Time, Title, Trouble } from './parts.tsx';
-import { EXPORT, eraseAccount, type Session, signOut } from './session.ts';
+import { eraseAccount, loadExport, type Session, signOut } from './session.ts';
 
 /** Who is signed in, everything in one file, and the end of it all. */
 export function AccountPage({ session }: { readonly session: Session }) {
 	const [erasing, setErasing] = useState(false);
 	const [problem, setProblem] = useState<unknown>();
-	const today = new Date().toISOString().slice(0, 10);
+	const [loading, setLoading] = useState(false);
+	const exportAll = async (): Promise<void> => {
+		setLoading(true);
+		setProblem(undefined);
+		try {
+			keepFile(await loadExport(), `pumadb-${new Date().toISOString().slice(0, 10)}.json`);
+		} catch (error) {
+			setProblem(error);
+		} finally {
+			setLoading(false);
+		}
+	};
 	return (
 		<>
 			<Title text="Account" />
@@ -30,9 +41,9 @@ export function AccountPage({ session }: { readonly session: Session }) {
 				<h2 id="export-title">Export</h2>
 				<p>All tables and rows as one JSON file, as they are at one moment. Earlier versions are not in it.</p>
 				<div class="actions">
-					<a class="button" href={EXPORT} download={`pumadb-${today}.json`}>
-						Download the export
-					</a>
+					<button type="button" disabled={loading} onClick={() => void exportAll()}>
+						{loading ? 'Loading the export…' : 'Download the export'}
+					</button>
 				</div>
 			</section>
 			<section class="card stack danger-zone" aria-labelledby="erase-title">
@@ -50,6 +61,18 @@ export function AccountPage({ session }: { readonly session: Session }) {
 			{erasing && <Erase email={session.email} onClose={() => setErasing(false)} />}
 		</>
 	);
+}
+
+const FILE_KEPT_MS = 60_000;
+
+/** Has the browser keep a file that was loaded: a plain link to it could not say which account it is meant for. */
+function keepFile(file: Blob, name: string): void {
+	const link = document.createElement('a');
+	link.href = URL.createObjectURL(file);
+	link.download = name;
+	link.click();
+	// The browser reads the file after the click.
+	setTimeout(() => URL.revokeObjectURL(link.href), FILE_KEPT_MS);
 }
 
 /** Asks twice: for the address, and then once more. */

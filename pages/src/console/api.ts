@@ -1,7 +1,8 @@
-import { type Members, parse, print } from '../shared/json.ts';
+import { Problem, type Reply } from '../shared/call.ts';
+import { type Members, parse } from '../shared/json.ts';
 import { change, read } from './session.ts';
 
-/** The contract's operations, as the console uses them. All of them throw Problem. */
+/** What the console asks the server for. All of it throws Problem. */
 
 export interface Table {
 	readonly name: string;
@@ -13,6 +14,13 @@ export interface Row extends Members {
 	readonly id: string;
 	readonly created_at: string;
 	readonly updated_at: string;
+}
+
+/** A row as it was read or written. */
+export interface Seen {
+	readonly row: Row;
+	/** Names this state of the row, and no other (src/domain/writes.ts, RowState). */
+	readonly tag: string;
 }
 
 export interface Version {
@@ -39,10 +47,16 @@ export interface Query {
 	readonly sort: string;
 }
 
+/** The state where no live row was seen. A row that is restored has another: its versions were counted before. */
+const NO_ROW = '"0"';
+
 const at = (table: string, rest = ''): string => `/v1/${encodeURIComponent(table)}${rest}`;
+const rowAt = (table: string, id: string, rest = ''): string =>
+	`/rows/${encodeURIComponent(table)}/${encodeURIComponent(id)}${rest}`;
+const seenIn = ({ text, tag }: Reply): Seen => ({ row: (parse(text) as { row: Row }).row, tag: tag ?? '' });
 
 export async function listTables(): Promise<readonly Table[]> {
-	return JSON.parse(await read('/v1/_tables')).tables;
+	return JSON.parse((await read('/v1/_tables')).text).tables;
 }
 
 export async function queryRows(table: string, { filter, sort }: Query, limit?: number): Promise<readonly Row[]> {
@@ -50,46 +64,72 @@ export async function queryRows(table: string, { filter, sort }: Query, limit?: 
 	if (filter !== '') query.set('filter', filter);
 	if (sort !== '') query.set('sort', sort);
 	if (limit !== undefined) query.set('limit', String(limit));
-	const text = await read(at(table, query.size === 0 ? '' : `?${query}`));
+	const { text } = await read(at(table, query.size === 0 ? '' : `?${query}`));
 	return (parse(text) as { rows: Row[] }).rows;
 }
 
 /** The live row with this id, if there is one. */
-export async function findRow(table: string, id: string): Promise<Row | undefined> {
-	return (await queryRows(table, { filter: JSON.stringify({ id }), sort: '' }, 1))[0];
+export async function findRow(table: string, id: string): Promise<Seen | undefined> {
+	try {
+		return seenIn(await read(rowAt(table, id)));
+	} catch (error) {
+		if (error instanceof Problem && error.code === 'row_not_found') return undefined;
+		throw error;
+	}
 }
 
 /** Newest first. */
 export async function listVersions(table: string, id: string): Promise<readonly Version[]> {
-	const text = await read(at(table, `/versions?id=${encodeURIComponent(id)}`));
+	const { text } = await read(rowAt(table, id, '/versions'));
 	return (parse(text) as { versions: Version[] }).versions;
 }
 
-/** Merges a patch into the row, if it still is what `base` says. @throws Problem `row_not_found` where it is not. */
-export async function saveRow(table: string, base: Row, patch: Members): Promise<Row> {
-	const filter = { id: base.id, updated_at: base.updated_at };
-	const text = await change('POST', at(table, '/update_where'), print({ filter, patch }, 0));
-	return (parse(text) as { rows: [Row] }).rows[0];
+/**
+ * Puts other members in place of all that the row has.
+ * @param own a JSON object: what was typed is what is sent.
+ * @throws Problem `row_changed` or `row_not_found` where the row is not what was seen any more.
+ */
+export async function saveRow(table: string, { row, tag }: Seen, own: string): Promise<Seen> {
+	return seenIn(await change('PUT', rowAt(table, row.id), `{"row":${own}}`, { 'if-match': tag }));
 }
 
-/** Deletes the row, if it still is what was shown. @returns whether it was. */
-export async function deleteRow(table: string, { id, updated_at }: Row): Promise<boolean> {
-	const text = await change('DELETE', at(table), JSON.stringify({ filter: { id, updated_at } }));
+/**
+ * Deletes the row, if it still is what was shown.
+ *
+ * A delete takes a filter, and a filter knows no tags, so the tag is compared just before. What remains: a change in the moment
+ * between the two that leaves `updated_at` as it was. Its state is archived with the deletion, like every other.
+ * @returns whether it was.
+ */
+export async function deleteRow(table: string, { row, tag }: Seen): Promise<boolean> {
+	const { id, updated_at } = row;
+	if ((await findRow(table, id))?.tag !== tag) return false;
+	const { text } = await change('DELETE', at(table), JSON.stringify({ filter: { id, updated_at } }));
 	return JSON.parse(text).deleted === 1;
 }
 
-export async function restoreVersion(table: string, id: string, version: number): Promise<Row> {
-	const text = await change('POST', at(table, '/restore'), JSON.stringify({ id, version }));
-	return (parse(text) as { row: Row }).row;
+/**
+ * Puts a version in the row's place.
+ * @param seen undefined where no live row was seen.
+ * @throws Problem `row_changed` where the row is not what was seen any more.
+ */
+export async function restoreVersion(
+	table: string,
+	id: string,
+	version: number,
+	seen: Seen | undefined,
+): Promise<Seen> {
+	const headers = { 'if-match': seen?.tag ?? NO_ROW };
+	return seenIn(await change('POST', rowAt(table, id, '/restore'), JSON.stringify({ version }), headers));
 }
 
 export async function listKeys(): Promise<readonly Key[]> {
-	return JSON.parse(await read('/v1/_keys')).keys;
+	return JSON.parse((await read('/v1/_keys')).text).keys;
 }
 
 /** @returns the key itself, which is shown this once. */
 export async function createKey(name: string): Promise<string> {
-	return JSON.parse(await change('POST', '/v1/_keys', JSON.stringify({ name }))).api_key;
+	const { text } = await change('POST', '/v1/_keys', JSON.stringify({ name }));
+	return JSON.parse(text).api_key;
 }
 
 export async function revokeKey(id: string): Promise<void> {

@@ -20,9 +20,9 @@ export function Changes({ before, after }: { readonly before: Members; readonly 
 
 function Change({ change }: { readonly change: MemberChange }) {
 	return (
-		<section aria-label={`${change.name} ${WORDS[change.kind]}`}>
+		<section aria-label={`${unturned(change.name)} ${WORDS[change.kind]}`}>
 			<h4>
-				<bdi class="mono">{change.name}</bdi> <span class="muted small">{WORDS[change.kind]}</span>
+				<bdi class="mono">{unturned(change.name)}</bdi> <span class="muted small">{WORDS[change.kind]}</span>
 			</h4>
 			<div class="lines">
 				{change.lines.map((line, at) => (

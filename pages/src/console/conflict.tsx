@@ -1,13 +1,14 @@
 import { useLayoutEffect, useRef } from 'preact/hooks';
-import type { Row } from './api.ts';
+import type { Seen } from './api.ts';
 import { Changes } from './changes.tsx';
 import { type Draft, readText, textOf } from './edit.ts';
+import { unturned } from './own.ts';
 import { Time } from './parts.tsx';
 
 /** Somebody changed the row meanwhile: both texts side by side, and a way to keep either. */
 export function Conflict(props: {
 	readonly draft: Draft;
-	readonly theirs: Row | 'deleted';
+	readonly theirs: Seen | 'deleted';
 	readonly busy: boolean;
 	readonly onKeepMine: () => void;
 	readonly onKeepTheirs: () => void;
@@ -27,7 +28,7 @@ export function Conflict(props: {
 				{theirs !== 'deleted' && (
 					<>
 						{' '}
-						The other change was saved <Time stamp={theirs.updated_at} />.
+						The other change was saved <Time stamp={theirs.row.updated_at} />.
 					</>
 				)}
 			</p>
@@ -36,17 +37,17 @@ export function Conflict(props: {
 					<div class="sides">
 						<div>
 							<h3>Yours</h3>
-							<pre>{draft.text}</pre>
+							<pre dir="ltr">{unturned(draft.text)}</pre>
 						</div>
 						<div>
 							<h3>Saved meanwhile</h3>
-							<pre>{textOf(theirs)}</pre>
+							<pre dir="ltr">{unturned(textOf(theirs.row))}</pre>
 						</div>
 					</div>
 					{mine !== undefined && (
 						<details>
 							<summary class="small">What keeping yours would change</summary>
-							<Changes before={theirs} after={mine} />
+							<Changes before={theirs.row} after={mine} />
 						</details>
 					)}
 				</>

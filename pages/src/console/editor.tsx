@@ -6,11 +6,9 @@ import { Trouble } from './parts.tsx';
 export function Editor(props: {
 	readonly text: string;
 	readonly problem: unknown;
-	/** Nothing can be typed while the text is on its way: it would be lost with the answer. */
-	readonly busy: boolean;
 	readonly onInput: (text: string) => void;
 }) {
-	const { text, problem, busy, onInput } = props;
+	const { text, problem, onInput } = props;
 	const area = useRef<HTMLTextAreaElement>(null);
 	const wrong = problem instanceof EditProblem;
 	// At once, so that not a key that is pressed is lost.
@@ -31,7 +29,6 @@ export function Editor(props: {
 				class="mono"
 				rows={lines}
 				value={text}
-				readOnly={busy}
 				spellcheck={false}
 				autocapitalize="off"
 				autocomplete="off"

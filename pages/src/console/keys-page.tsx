@@ -1,16 +1,29 @@
-import { useRef, useState } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { NewKey } from '../shared/new-key.tsx';
 import { createKey, type Key, listKeys, revokeKey } from './api.ts';
 import { Dialog } from './dialog.tsx';
+import { unturned } from './own.ts';
 import { Done, Time, Title, Trouble } from './parts.tsx';
 import { useLoad } from './use-load.ts';
+
+/** A new key until its person says that it is copied: it is shown this once, and pages come and go. */
+let unread: string | undefined;
+
+/** Asks before the window is closed over it (HTML standard, beforeunload). */
+addEventListener('beforeunload', (event) => {
+	if (unread !== undefined) event.preventDefault();
+});
 
 /** The account's API keys: which there are, a new one, and the end of one. */
 export function KeysPage() {
 	const keys = useLoad(listKeys, []);
-	const [made, setMade] = useState<string>();
+	const [made, setMade] = useState(unread);
 	const [revoking, setRevoking] = useState<Key>();
 	const [revoked, setRevoked] = useState<string>();
+	const revoke = (key: Key): void => {
+		setRevoked(undefined);
+		setRevoking(key);
+	};
 	const live = keys.value?.filter((key) => key.revoked_at === null) ?? [];
 	const dead = keys.value?.filter((key) => key.revoked_at !== null) ?? [];
 	return (
@@ -22,19 +35,32 @@ export function KeysPage() {
 			</Title>
 			{made === undefined ? (
 				<CreateKey
+					onBegin={() => setRevoked(undefined)}
 					onMade={(key) => {
+						unread = key;
 						setMade(key);
-						setRevoked(undefined);
 						keys.reload();
 					}}
 				/>
 			) : (
-				<Made apiKey={made} onDone={() => setMade(undefined)} />
+				<Made
+					apiKey={made}
+					onDone={() => {
+						unread = undefined;
+						setMade(undefined);
+					}}
+				/>
 			)}
-			<Done>{revoked !== undefined && `“${revoked}” is revoked. It does not work any more.`}</Done>
+			<Done>
+				{revoked !== undefined && (
+					<span>
+						“<bdi>{unturned(revoked)}</bdi>” is revoked. It does not work any more.
+					</span>
+				)}
+			</Done>
 			<Trouble problem={keys.problem} />
 			{keys.value !== undefined && live.length === 0 && <p class="muted">There is no live key.</p>}
-			{live.length > 0 && <KeyList label="Live keys" keys={live} onRevoke={setRevoking} />}
+			{live.length > 0 && <KeyList label="Live keys" keys={live} onRevoke={revoke} />}
 			{dead.length > 0 && (
 				<details>
 					<summary class="small">Revoked keys ({dead.length})</summary>
@@ -56,7 +82,8 @@ export function KeysPage() {
 	);
 }
 
-function CreateKey({ onMade }: { readonly onMade: (key: string) => void }) {
+function CreateKey(props: { readonly onBegin: () => void; readonly onMade: (key: string) => void }) {
+	const { onBegin, onMade } = props;
 	const name = useRef<HTMLInputElement>(null);
 	const [problem, setProblem] = useState<unknown>();
 	const [busy, setBusy] = useState(false);
@@ -64,6 +91,7 @@ function CreateKey({ onMade }: { readonly onMade: (key: string) => void }) {
 		event.preventDefault();
 		setBusy(true);
 		setProblem(undefined);
+		onBegin();
 		try {
 			onMade(await createKey(name.current!.value.trim()));
 		} catch (error) {
@@ -89,10 +117,11 @@ function CreateKey({ onMade }: { readonly onMade: (key: string) => void }) {
 }
 
 function Made({ apiKey, onDone }: { readonly apiKey: string; readonly onDone: () => void }) {
-	const focus = (heading: HTMLHeadingElement | null): void => heading?.focus();
+	const heading = useRef<HTMLHeadingElement>(null);
+	useLayoutEffect(() => heading.current?.focus(), []);
 	return (
 		<section class="card made" aria-labelledby="made-title">
-			<h2 id="made-title" tabIndex={-1} ref={focus}>
+			<h2 id="made-title" tabIndex={-1} ref={heading}>
 				Your new key
 			</h2>
 			<NewKey apiKey={apiKey} />
@@ -118,7 +147,7 @@ function KeyList(props: {
 					<li key={key.id}>
 						<div>
 							<h2>
-								<bdi>{key.name}</bdi>
+								<bdi>{unturned(key.name)}</bdi>
 							</h2>
 							<p class="mono">{key.prefix}…</p>
 							<p class="muted small">
@@ -139,7 +168,7 @@ function KeyList(props: {
 						</div>
 						{onRevoke !== undefined && (
 							<button type="button" class="danger" onClick={() => onRevoke(key)}>
-								Revoke<span class="hidden"> {key.name}</span>
+								Revoke<span class="hidden"> {unturned(key.name)}</span>
 							</button>
 						)}
 					</li>
@@ -164,7 +193,7 @@ function Revoke(props: { readonly target: Key; readonly onClose: () => void; rea
 		}
 	};
 	return (
-		<Dialog title={`Revoke “${target.name}”?`} onClose={onClose}>
+		<Dialog title={`Revoke “${unturned(target.name)}”?`} onClose={onClose}>
 			<p>
 				Whatever uses <code>{target.prefix}…</code> stops working at once, and so do the links that it made. This cannot
 				be undone.

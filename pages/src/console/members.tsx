@@ -1,5 +1,6 @@
 import { useState } from 'preact/hooks';
 import { isNumber, type Members, print } from '../shared/json.ts';
+import { unturned } from './own.ts';
 
 /** Of a longer text only the beginning is shown until it is asked for. */
 const FOLD = 2000;
@@ -13,7 +14,7 @@ export function MemberList({ members }: { readonly members: Members }) {
 			{entries.map(([name, value]) => (
 				<div key={name}>
 					<dt>
-						<bdi>{name}</bdi>
+						<bdi>{unturned(name)}</bdi>
 					</dt>
 					<dd>
 						<Value value={value} />
@@ -33,7 +34,7 @@ function Value({ value }: { readonly value: unknown }) {
 	return (
 		<>
 			<div class={plain ? 'prose' : isNumber(value) ? 'number' : 'code'} dir={plain ? 'auto' : 'ltr'}>
-				{long && !whole ? `${text.slice(0, FOLD)}…` : text}
+				{unturned(long && !whole ? `${text.slice(0, FOLD)}…` : text)}
 			</div>
 			{long && (
 				<button type="button" class="quiet small" aria-expanded={whole} onClick={() => setWhole(!whole)}>

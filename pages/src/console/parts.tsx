@@ -2,6 +2,7 @@ import type { ComponentChildren } from 'preact';
 import { useLayoutEffect, useRef } from 'preact/hooks';
 import { Problem, wordsOf } from '../shared/call.ts';
 import { when } from '../shared/time.ts';
+import { unturned } from './own.ts';
 import { hrefOf, type Route } from './route.ts';
 
 /** Small things that several pages of the console are made of. */
@@ -17,7 +18,12 @@ export function Trouble({ problem }: { readonly problem: unknown }) {
 							Your session has ended. <SignInAgain />, then try again here: what you typed stays.
 						</span>
 					) : (
-						<span>{wordsOf(problem)}</span>
+						<span>{unturned(wordsOf(problem))}</span>
+					)}
+					{problem instanceof Problem && problem.code === 'other_account' && (
+						<button type="button" onClick={() => location.reload()}>
+							Reload the page
+						</button>
 					)}
 				</p>
 			)}
@@ -33,12 +39,13 @@ function SignInAgain() {
 	);
 }
 
-/** Tells what was done, and takes the focus: what was pressed may be gone. */
-export function Done({ children }: { readonly children?: ComponentChildren }) {
+/** Tells what was done, and takes the focus: what was pressed may be gone. @param typing somebody is, and keeps the focus. */
+export function Done(props: { readonly typing?: boolean; readonly children?: ComponentChildren }) {
+	const { typing = false, children } = props;
 	const notice = useRef<HTMLDivElement>(null);
 	const there = children !== undefined && children !== false;
 	useLayoutEffect(() => {
-		if (there) notice.current?.focus();
+		if (there && !typing) notice.current?.focus();
 	}, [there]);
 	return (
 		<div role="status">
@@ -59,7 +66,7 @@ export function Title(props: {
 }) {
 	const heading = useRef<HTMLHeadingElement>(null);
 	useLayoutEffect(() => {
-		document.title = `${props.text} · pumaDB`;
+		document.title = `${unturned(props.text)} · pumaDB`;
 		// On the first page, reading begins at the top by itself.
 		if (navigated) heading.current?.focus();
 		navigated = true;
@@ -70,13 +77,15 @@ export function Title(props: {
 				<nav aria-label="Where you are" class="trail small">
 					{props.trail.map(([text, route]) => (
 						<span key={text}>
-							<a href={hrefOf(route)}>{text}</a>
+							<a href={hrefOf(route)}>
+								<bdi>{unturned(text)}</bdi>
+							</a>
 						</span>
 					))}
 				</nav>
 			)}
 			<h1 tabIndex={-1} ref={heading}>
-				<bdi>{props.text}</bdi>
+				<bdi>{unturned(props.text)}</bdi>
 			</h1>
 			{props.children}
 		</div>
@@ -139,5 +148,5 @@ export function bytes(value: number): string {
 
 /** The end of an id, which tells rows of one time apart. */
 export function shortId(id: string): string {
-	return `…${id.slice(-8)}`;
+	return `…${unturned(id.slice(-8))}`;
 }

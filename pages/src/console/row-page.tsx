@@ -1,23 +1,12 @@
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { Problem } from '../shared/call.ts';
 import { Copy } from '../shared/copy.tsx';
-import { type Members, print } from '../shared/json.ts';
-import { deleteRow, findRow, listVersions, type Row, restoreVersion, saveRow, type Version } from './api.ts';
+import { deleteRow, findRow, listVersions, restoreVersion, type Seen, saveRow, type Version } from './api.ts';
 import { Conflict } from './conflict.tsx';
-import {
-	type Draft,
-	EditProblem,
-	keepDraft,
-	keptDraft,
-	patchOf,
-	readText,
-	removedMembers,
-	textOf,
-	withNulls,
-} from './edit.ts';
+import { type Draft, keepAside, keepDraft, keptAside, keptDraft, readText, sameMembers, textOf } from './edit.ts';
 import { Editor } from './editor.tsx';
 import { MemberList } from './members.tsx';
-import { ownOf } from './own.ts';
+import { ownOf, unturned } from './own.ts';
 import { Done, shortId, Time, Title, Trouble } from './parts.tsx';
 import { tableRoute } from './route.ts';
 import { useLoad } from './use-load.ts';
@@ -25,7 +14,7 @@ import { Versions } from './versions.tsx';
 
 interface Loaded {
 	/** Undefined where there is no live row with the id. */
-	readonly row: Row | undefined;
+	readonly seen: Seen | undefined;
 	readonly versions: readonly Version[];
 }
 
@@ -33,25 +22,32 @@ interface Loaded {
 export function RowPage({ table, id }: { readonly table: string; readonly id: string }) {
 	const key = `${table}/${id}`;
 	const load = useLoad(async (): Promise<Loaded> => {
-		const [row, versions] = await Promise.all([findRow(table, id), listVersions(table, id)]);
-		return { row, versions };
+		const [seen, versions] = await Promise.all([findRow(table, id), listVersions(table, id)]);
+		return { seen, versions };
 	}, [table, id]);
 	const [draft, setDraft] = useState(() => keptDraft(key));
-	const [theirs, setTheirs] = useState<Row | 'deleted'>();
+	const [theirs, setTheirs] = useState<Seen | 'deleted'>();
 	const [done, setDone] = useState<'saved' | 'nothing' | 'restored' | 'deleted'>();
-	const [aside, setAside] = useState<Draft>();
+	const [aside, setAside] = useState(() => keptAside(key));
 	const [problem, setProblem] = useState<unknown>();
 	const [busy, setBusy] = useState(false);
-	const { row, versions } = load.value ?? { row: undefined, versions: [] };
-	const dirty = draft !== undefined && draft.text !== textOf(draft.base);
-	useEffect(() => keepDraft(key, dirty ? draft : undefined), [key, dirty, draft]);
+	const { seen, versions } = load.value ?? { seen: undefined, versions: [] };
+	const row = seen?.row;
+	const dirty = isDirty(draft);
+	// At once, not after the next frame: the page may be left the moment after a key was pressed.
+	useLayoutEffect(() => keepDraft(key, dirty ? draft : undefined), [key, dirty, draft]);
+	useLayoutEffect(() => keepAside(key, aside), [key, aside]);
 
+	/** What was told of the act before does not stay beside what comes of the next. */
+	const begin = (): void => {
+		setProblem(undefined);
+		setDone(undefined);
+	};
 	/** One thing at a time, and what goes wrong is shown. */
 	const act = async (run: () => Promise<void>): Promise<void> => {
 		if (busy) return;
 		setBusy(true);
-		setProblem(undefined);
-		setDone(undefined);
+		begin();
 		try {
 			await run();
 		} catch (error) {
@@ -61,66 +57,81 @@ export function RowPage({ table, id }: { readonly table: string; readonly id: st
 		}
 	};
 	/** What was just answered is what the next act is about; the versions follow. */
-	const show = (now: Row | undefined): void => {
-		load.set({ row: now, versions });
+	const show = (now: Seen | undefined): void => {
+		load.set({ seen: now, versions });
 		load.reload();
 	};
-	/** Saves members over a state of the row; where the row has changed since, both are kept and shown. */
-	const save = (edited: Members, over: Row): Promise<void> =>
+	/** Saves the draft over a state of the row; where the row has changed since, both are kept and shown. */
+	const save = (text: string, over: Seen): Promise<void> =>
 		act(async () => {
-			const patch = patchOf(over, edited);
+			const same = sameMembers(over.row, readText(text));
+			let saved = over;
 			try {
-				if (Object.keys(patch).length > 0) show(await saveRow(table, over, patch));
+				if (!same) {
+					saved = await saveRow(table, over, text);
+					show(saved);
+				}
 			} catch (error) {
-				if (!(error instanceof Problem && error.code === 'row_not_found')) throw error;
+				if (!hasCode(error, 'row_changed', 'row_not_found')) throw error;
 				setTheirs((await findRow(table, id)) ?? 'deleted');
 				load.reload();
 				return;
 			}
-			setDraft(undefined);
+			// What was typed while the text was on its way goes on, as an edit of what is saved now.
+			const rest = (now: Draft | undefined): Draft | undefined =>
+				now === undefined || now.text === text ? undefined : { text: now.text, base: saved };
+			setDraft(rest);
+			// The page may have been left meanwhile, and then keeps nothing by itself.
+			keepDraft(key, rest(keptDraft(key)));
 			setTheirs(undefined);
-			setDone(Object.keys(patch).length > 0 ? 'saved' : 'nothing');
+			setDone(same ? 'nothing' : 'saved');
 		});
-	const submit = (over: Row): void => {
-		if (draft === undefined) return;
-		try {
-			const edited = readText(draft.text);
-			const removed = removedMembers(draft.base, edited);
-			if (removed.length > 0) throw new MembersRemoved(removed);
-			void save(edited, over);
-		} catch (error) {
-			setProblem(error);
-		}
+	const submit = (over: Seen): void => {
+		if (draft !== undefined) void save(draft.text, over);
 	};
 	const restore = (version: number): void => {
 		void act(async () => {
-			const restored = await restoreVersion(table, id, version);
+			let restored: Seen;
+			try {
+				restored = await restoreVersion(table, id, version, seen);
+			} catch (error) {
+				if (!hasCode(error, 'row_changed')) throw error;
+				load.reload();
+				if (theirs === 'deleted') setTheirs((await findRow(table, id)) ?? 'deleted');
+				throw changedMeanwhile('restored');
+			}
 			// A draft goes on, now over the row that is there again.
 			if (theirs === 'deleted') setTheirs(restored);
+			setDraft((now) => (isDirty(now) ? now : undefined));
 			setDone('restored');
 			show(restored);
 		});
 	};
-	const remove = (shown: Row): void => {
+	const remove = (shown: Seen): void => {
 		void act(async () => {
 			const gone = await deleteRow(table, shown);
 			if (!gone) {
-				const words = 'The row was changed meanwhile, so it was not deleted. Look at it again first.';
-				setProblem(new Problem(0, 'row_changed', words));
 				load.reload();
-				return;
+				throw changedMeanwhile('deleted');
 			}
 			setDone('deleted');
 			setDraft(undefined);
 			show(undefined);
 		});
 	};
+	/** Ends the editing, and keeps what was typed at hand. @param wanted as of {@link Aside} */
+	const putAside = (wanted: boolean): void => {
+		if (draft !== undefined && dirty) setAside({ ...draft, wanted });
+		setDraft(undefined);
+		setTheirs(undefined);
+		begin();
+	};
 	const editButton = useRef<HTMLButtonElement>(null);
 	useEffect(() => {
 		// The editor is gone, and the focus with it, unless something took it.
 		if (draft === undefined && document.activeElement === document.body) editButton.current?.focus();
 	}, [draft === undefined]);
-	useSaveKey(dirty && theirs === undefined ? () => submit(draft.base) : undefined);
+	useSaveKey(draft !== undefined && dirty && theirs === undefined ? () => submit(draft.base) : undefined);
 
 	const deleted = load.value !== undefined && row === undefined;
 	return (
@@ -133,7 +144,7 @@ export function RowPage({ table, id }: { readonly table: string; readonly id: st
 				]}
 			>
 				<p class="muted small ids">
-					<span class="mono">{id}</span>
+					<bdi class="mono">{unturned(id)}</bdi>
 					{row !== undefined && (
 						<>
 							{' '}
@@ -142,7 +153,9 @@ export function RowPage({ table, id }: { readonly table: string; readonly id: st
 					)}
 				</p>
 			</Title>
-			<Done>{done !== undefined && doneWords(done, versions, restore, busy)}</Done>
+			<Done typing={draft !== undefined}>
+				{done !== undefined && doneWords(done, draft !== undefined, versions, restore, busy)}
+			</Done>
 			{draft === undefined && <Trouble problem={problem} />}
 			<Trouble problem={load.problem} />
 			{aside !== undefined && draft === undefined && (
@@ -153,9 +166,13 @@ export function RowPage({ table, id }: { readonly table: string; readonly id: st
 						onClick={() => {
 							setDraft(aside);
 							setAside(undefined);
+							begin();
 						}}
 					>
 						Take it back
+					</button>
+					<button type="button" class="quiet" onClick={() => setAside(undefined)}>
+						Throw it away
 					</button>
 				</p>
 			)}
@@ -165,12 +182,7 @@ export function RowPage({ table, id }: { readonly table: string; readonly id: st
 					theirs={theirs}
 					busy={busy}
 					onKeepMine={() => theirs !== 'deleted' && submit(theirs)}
-					onKeepTheirs={() => {
-						setAside(draft);
-						setDraft(undefined);
-						setTheirs(undefined);
-						setProblem(undefined);
-					}}
+					onKeepTheirs={() => putAside(true)}
 					onRestore={versions[0] === undefined ? undefined : () => restore(versions[0]!.version)}
 				/>
 			)}
@@ -179,25 +191,11 @@ export function RowPage({ table, id }: { readonly table: string; readonly id: st
 					<Editor
 						text={draft.text}
 						problem={problem}
-						busy={busy}
 						onInput={(text) => {
 							setDraft({ ...draft, text });
 							setProblem(undefined);
 						}}
 					/>
-					{problem instanceof MembersRemoved && (
-						<p>
-							<button
-								type="button"
-								onClick={() => {
-									setDraft({ ...draft, text: print(withNulls(draft.base, readText(draft.text))) });
-									setProblem(undefined);
-								}}
-							>
-								Set to null instead
-							</button>
-						</p>
-					)}
 					<div class="actions">
 						<button
 							type="button"
@@ -207,17 +205,7 @@ export function RowPage({ table, id }: { readonly table: string; readonly id: st
 						>
 							{busy ? 'Saving…' : 'Save'}
 						</button>
-						<button
-							type="button"
-							class="quiet"
-							disabled={busy}
-							onClick={() => {
-								if (dirty) setAside(draft);
-								setDraft(undefined);
-								setTheirs(undefined);
-								setProblem(undefined);
-							}}
-						>
+						<button type="button" class="quiet" disabled={busy} onClick={() => putAside(false)}>
 							{dirty ? 'Discard' : 'Close'}
 						</button>
 						<span class="small muted" role="status">
@@ -226,21 +214,28 @@ export function RowPage({ table, id }: { readonly table: string; readonly id: st
 					</div>
 				</section>
 			) : (
-				row !== undefined && (
+				seen !== undefined && (
 					<section class="card" aria-label="The row">
 						<div class="row-head">
 							<h2>Members</h2>
 							<div class="actions">
-								<button type="button" ref={editButton} onClick={() => setDraft({ text: textOf(row), base: row })}>
+								<button
+									type="button"
+									ref={editButton}
+									onClick={() => {
+										begin();
+										setDraft({ text: textOf(seen.row), base: seen });
+									}}
+								>
 									Edit
 								</button>
-								<Copy text={textOf(row)} what="the members as JSON" />
-								<button type="button" class="danger" disabled={busy} onClick={() => remove(row)}>
+								<Copy text={textOf(seen.row)} what="the members as JSON" />
+								<button type="button" class="danger" disabled={busy} onClick={() => remove(seen)}>
 									Delete
 								</button>
 							</div>
 						</div>
-						<MemberList members={ownOf(row)} />
+						<MemberList members={ownOf(seen.row)} />
 					</section>
 				)
 			)}
@@ -258,21 +253,26 @@ export function RowPage({ table, id }: { readonly table: string; readonly id: st
 	);
 }
 
-/** An update merges: it has no way to say that a member is gone. */
-class MembersRemoved extends EditProblem {
-	constructor(names: readonly string[]) {
-		super(
-			`An update keeps every member, so ${names.map((name) => `"${name}"`).join(', ')} cannot be removed. Put it back, or set it to null.`,
-		);
-	}
+function isDirty(draft: Draft | undefined): boolean {
+	return draft !== undefined && draft.text !== textOf(draft.base.row);
+}
+
+function hasCode(error: unknown, ...codes: readonly string[]): boolean {
+	return error instanceof Problem && codes.includes(error.code);
+}
+
+function changedMeanwhile(what: 'restored' | 'deleted'): Problem {
+	return new Problem(0, 'row_changed', `The row was changed meanwhile, so it was not ${what}. Look at it again first.`);
 }
 
 function doneWords(
 	done: 'saved' | 'nothing' | 'restored' | 'deleted',
+	typing: boolean,
 	versions: readonly Version[],
 	restore: (version: number) => void,
 	busy: boolean,
 ) {
+	if (done === 'saved' && typing) return 'Saved, but for what you typed since.';
 	if (done === 'saved') return 'Saved. The version before is below.';
 	if (done === 'nothing') return 'Nothing has changed, so nothing was saved.';
 	if (done === 'restored') return 'Restored. The version before is below.';

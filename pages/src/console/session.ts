@@ -1,4 +1,4 @@
-import { call, Problem } from '../shared/call.ts';
+import { call, download, Problem, type Reply } from '../shared/call.ts';
 
 /** The session, and calls that are made with it. */
 
@@ -14,9 +14,6 @@ export interface Session {
 	/** By the names of the contract's `x-pumadb-limits`; null: unlimited. */
 	readonly limits: Readonly<Record<string, number | null>>;
 }
-
-/** Where the export is downloaded from. */
-export const EXPORT = `${API}/v1/_export`;
 
 /** The account and token that this page works with. */
 let current: Session | undefined;
@@ -35,22 +32,34 @@ export async function loadSession(): Promise<Session> {
 	return session;
 }
 
-/** @throws Problem */
-export async function read(path: string): Promise<string> {
-	return (await call('GET', API + path)).text;
+/** @throws Problem, `other_account` where another tab has signed in as somebody else */
+export function read(path: string): Promise<Reply> {
+	return withToken((token) => call('GET', API + path, undefined, token));
 }
 
-/** @throws Problem */
-export async function change(method: string, path: string, body?: string): Promise<string> {
-	const send = async (): Promise<string> =>
-		(await call(method, API + path, body, { 'x-csrf-token': current?.csrf_token ?? '' })).text;
+/** @throws Problem as {@link read} */
+export function change(method: string, path: string, body?: string, headers: HeadersInit = {}): Promise<Reply> {
+	return withToken((token) => call(method, API + path, body, { ...headers, ...token }));
+}
+
+/** All of the account, as a file. @throws Problem as {@link read} */
+export function loadExport(): Promise<Blob> {
+	return withToken((token) => download(`${API}/v1/_export`, token));
+}
+
+/**
+ * Sends something with the token of this page's session, reads too: the browser has one cookie for all tabs, and the server
+ * refuses what comes from the page of another session than the cookie's.
+ */
+async function withToken<T>(send: (token: Record<string, string>) => Promise<T>): Promise<T> {
+	const attempt = (): Promise<T> => send({ 'x-csrf-token': current?.csrf_token ?? '' });
 	try {
-		return await send();
+		return await attempt();
 	} catch (error) {
 		if (!(error instanceof Problem && error.code === 'invalid_csrf_token')) throw error;
 		// Somebody signed in anew in another tab, and the session has another token.
 		await loadSession();
-		return send();
+		return attempt();
 	}
 }
 

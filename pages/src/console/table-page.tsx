@@ -2,6 +2,7 @@ import { useRef } from 'preact/hooks';
 import { isMembers, type Members, parse, print } from '../shared/json.ts';
 import { queryRows, type Row } from './api.ts';
 import { cellClass, cellText, columnsOf, typedScalar } from './columns.ts';
+import { unturned } from './own.ts';
 import { counted, number, shortId, Time, Title, Trouble } from './parts.tsx';
 import { go, hrefOf, type Route } from './route.ts';
 import type { Session } from './session.ts';
@@ -110,7 +111,7 @@ function Filters({ route, rows }: { readonly route: TableRoute; readonly rows: r
 							<button
 								type="button"
 								class="quiet"
-								aria-label={`Remove the condition on ${name}`}
+								aria-label={`Remove the condition on ${unturned(name)}`}
 								onClick={() => set(without(conditions, name))}
 							>
 								×
@@ -143,7 +144,7 @@ function Rows({ route, rows }: { readonly route: TableRoute; readonly rows: read
 	return (
 		<>
 			{/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard. */}
-			<section class="scroller card" tabIndex={0} aria-label={`Rows of ${route.table}`}>
+			<section class="scroller card" tabIndex={0} aria-label={`Rows of ${unturned(route.table)}`}>
 				<table>
 					<thead>
 						<tr>

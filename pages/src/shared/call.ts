@@ -24,22 +24,39 @@ export interface Reply {
 
 /** @throws Problem for every answer that is no success, and where no answer comes. */
 export async function call(method: string, path: string, body?: string, headers: HeadersInit = {}): Promise<Reply> {
-	let response: Response;
-	let text: string;
-	try {
-		response = await fetch(path, {
+	const response = await answered(method, path, body, headers);
+	return { text: await received(response.text()), tag: response.headers.get('etag') };
+}
+
+/** What is at a path, as a file of any size. @throws Problem as {@link call}, and for an answer that was cut off. */
+export async function download(path: string, headers: HeadersInit): Promise<Blob> {
+	const response = await answered('GET', path, undefined, headers);
+	return received(response.blob());
+}
+
+async function answered(
+	method: string,
+	path: string,
+	body: string | undefined,
+	headers: HeadersInit,
+): Promise<Response> {
+	const response = await received(
+		fetch(path, {
 			method,
 			headers: body === undefined ? headers : { ...headers, 'content-type': 'application/json' },
 			credentials: 'same-origin',
 			cache: 'no-store',
 			...(body === undefined ? {} : { body }),
-		});
-		text = await response.text();
-	} catch {
+		}),
+	);
+	if (response.ok) return response;
+	throw problemOf(response.status, await received(response.text()));
+}
+
+function received<T>(arriving: Promise<T>): Promise<T> {
+	return arriving.catch(() => {
 		throw new Problem(0, 'unreachable', 'The server cannot be reached. Check the connection and try again.');
-	}
-	if (response.ok) return { text, tag: response.headers.get('etag') };
-	throw problemOf(response.status, text);
+	});
 }
 
 function problemOf(status: number, text: string): Problem {
