@@ -380,7 +380,7 @@ test('[10.4] what is typed while a save is on its way stays, not saved yet', () 
 		await open(page, `tables/notes/${id}`);
 		await button(page, 'Edit').click();
 		await field(page).fill('{"text": "one"}');
-		const held = Promise.withResolvers<void>();
+		let held = Promise.withResolvers<void>();
 		await page.route('**/console/api/**', async (route) => {
 			if (route.request().method() !== 'GET') await held.promise;
 			await route.continue();
@@ -399,6 +399,20 @@ test('[10.4] what is typed while a save is on its way stays, not saved yet', () 
 		await page.keyboard.press('ControlOrMeta+s');
 		await page.getByText('Saved. The version').waitFor();
 		assert.equal((await agent.rows('notes'))[0].more, 22);
+		// What arrives after its page was left is no draft any more.
+		held = Promise.withResolvers<void>();
+		await button(page, 'Edit').click();
+		await field(page).fill('{"text": "left"}');
+		await button(page, 'Save').click();
+		await button(page, 'Saving…').waitFor();
+		await page.getByRole('link', { name: 'Keys' }).click();
+		await heading(page, 'Keys').waitFor();
+		const saved = page.waitForResponse((response) => response.request().method() === 'PUT');
+		held.resolve();
+		await (await saved).finished();
+		await page.goBack();
+		await page.locator('.members').getByText('left').waitFor();
+		assert.equal(await field(page).count(), 0);
 	}));
 
 test('[10.4] what was done is not told beside what failed later', () =>
