@@ -81,6 +81,7 @@ export const LIMITS_RAISED: Readonly<Record<string, string>> = {
 export function startPumadb(dataDir: string, env: Readonly<Record<string, string>> = {}): Promise<Measured> {
 	return startProcess(['--max-semi-space-size=8', 'bin/pumadb.js', 'serve'], {
 		...LIMITS_RAISED,
+		MALLOC_ARENA_MAX: '2',
 		PUMADB_PORT: '0',
 		PUMADB_DATA_DIR: dataDir,
 		...env,
