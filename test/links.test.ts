@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { type Answer, type Any, type Client, clientWith, signIn } from './support/client.ts';
+import { type Answer, type Any, type Client, clientWith, send, signIn } from './support/client.ts';
 import { faultsOf, filesHolding, queryDatabase } from './support/data-dir.ts';
 import { type ClockedServer, startClocked } from './support/in-process.ts';
 import { assertRefused, assertStatus } from './support/refusals.ts';
@@ -561,5 +561,15 @@ test('[6.8] what a page does counts against the key that made its link', async (
 		assert.equal((await open(link.viewer_url)).status, 200);
 	} finally {
 		await limited.stop();
+	}
+});
+
+test('[7.1] [1.8] the three operations need a key', async () => {
+	for (const [path, json] of [
+		['/v1/_text_field_links', { table: 'notes', field: 'text', id: 'x' }],
+		['/v1/_row_links', { table: 'notes', id: 'x' }],
+		['/v1/_query_links', { table: 'notes' }],
+	] as const) {
+		assertRefused(await send(server.url, 'POST', path, { json }), 401, 'missing_api_key');
 	}
 });
