@@ -566,8 +566,10 @@ test('[7.5] a thousand rows are all there to scroll to', async () => {
 	await page.getByText('1000 rows of many').waitFor();
 	const frame = page.getByRole('region', { name: 'Rows' });
 	await frame.focus();
-	await page.keyboard.press('End');
-	await page.getByRole('cell', { name: 'Row 999', exact: true }).waitFor();
+	await until(async () => {
+		await page.keyboard.press('End');
+		return page.getByRole('cell', { name: 'Row 999', exact: true }).isVisible();
+	});
 	// Only what is on the screen is drawn, and where it stands is told.
 	assert.ok((await page.locator('tbody tr').count()) < 150);
 	const row = page.getByRole('row').filter({ has: page.getByRole('cell', { name: 'Row 999', exact: true }) });
