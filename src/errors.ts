@@ -64,6 +64,17 @@ export const ERROR_CATALOGUE = {
 	cross_origin_request: [403, 'The request comes from a page of another origin.'],
 	session_required: [401, 'There is no session, or it has ended.'],
 	invalid_csrf_token: [403, 'The request does not carry the token that the session gave to its pages.'],
+	// OAuth: the codes that RFC 6749, 7591, 7009 and 8707 name, and one of ours for a token that opens nothing.
+	invalid_access_token: [401, 'The access token is unknown, has expired, or its grant was revoked.'],
+	invalid_client: [401, 'The OAuth client is unknown, or did not prove who it is.'],
+	invalid_grant: [400, 'The code or refresh token is unknown, used, expired, or was given to another client.'],
+	invalid_target: [400, 'The resource is not one of this server.'],
+	unsupported_grant_type: [400, 'The grant type is neither authorization_code nor refresh_token.'],
+	unsupported_response_type: [400, 'The response type is not code.'],
+	unauthorized_client: [400, 'The token belongs to another client.'],
+	invalid_redirect_uri: [400, 'The redirect URI is not registered, or none that a client may have.'],
+	invalid_client_metadata: [400, "The client's metadata cannot be used."],
+	invalid_authorization: [400, 'The authorization is unknown, has ended, or began in another browser.'],
 	// Outside any operation.
 	not_found: [404, 'There is nothing at this path.'],
 	method_not_allowed: [405, 'The path does not have this method.'],

@@ -71,6 +71,24 @@ export const MAGIC_LINK_MS = 15 * 60 * 1000;
 export const SESSION_MS = 12 * 60 * 60 * 1000;
 /** Sessions an account may have; the oldest gives way to a further one. */
 export const MAX_LIVE_SESSIONS = 20;
+/** Apps an account may have connected; the one that was used longest ago gives way to a further one. */
+export const MAX_LIVE_GRANTS = 100;
+/** How long a person may take from an app's request to the answer to it. */
+export const AUTHORIZATION_MS = 60 * 60 * 1000;
+/** How long an authorization code lives (RFC 6749 section 4.1.2 recommends 10 minutes at most). */
+export const CODE_MS = 5 * 60 * 1000;
+/** How long a refresh token lives: each refresh gives a new one. */
+export const REFRESH_TOKEN_MS = 90 * 24 * 60 * 60 * 1000;
+/** How long a refresh token that was used gives out further pairs: clients refresh twice at once, and lose answers. */
+export const REFRESH_GRACE_MS = 120 * 1000;
+/** How long a refresh token that was used is known for one, so that a thief's use of it ends the grant. */
+export const USED_REFRESH_TOKEN_MS = 30 * 24 * 60 * 60 * 1000;
+/** Registered clients that were never used: how many there may be, how long they stay, and how long they cannot be crowded out. */
+export const MAX_UNUSED_CLIENTS = 10_000;
+export const UNUSED_CLIENT_MS = 30 * 24 * 60 * 60 * 1000;
+export const UNUSED_CLIENT_PROTECTED_MS = 60 * 60 * 1000;
+/** A client stays for so long after it last got a token, which is longer than any token lives. */
+export const USED_CLIENT_MS = 500 * 24 * 60 * 60 * 1000;
 export const DAY_MS = 24 * 60 * 60 * 1000;
 
 /** What a body may have when no limit says more: 1 MiB, and 16 MiB for a batch. */

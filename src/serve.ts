@@ -6,6 +6,7 @@ import type { Config } from './config.ts';
 import { makeMetrics } from './http/metrics.ts';
 import { createServer, type Server } from './http/server.ts';
 import { makeLog } from './log.ts';
+import { documentFetcher, type FetchDocument } from './oauth/document-fetcher.ts';
 import { ReadyAnswers } from './operations/ready-answers.ts';
 import { Windows } from './operations/windows.ts';
 import { SqliteStore } from './store/sqlite/store.ts';
@@ -29,10 +30,18 @@ export interface ServeOptions {
 	readonly onFatal: () => void;
 	/** Most calls in one commit; only the benchmark sets it. */
 	readonly maxGroup?: number;
+	/** How metadata documents of OAuth clients are fetched; only tests bring their own. */
+	readonly fetchDocument?: FetchDocument;
 }
 
 /** Opens the store, starts listening, and resolves once the server can answer. */
-export async function serve({ config, clock, onFatal, maxGroup }: ServeOptions): Promise<Running> {
+export async function serve({
+	config,
+	clock,
+	onFatal,
+	maxGroup,
+	fetchDocument = documentFetcher(),
+}: ServeOptions): Promise<Running> {
 	const log = makeLog(config.logLevel);
 	const store = await SqliteStore.open({
 		dataDir: config.dataDir,
@@ -74,6 +83,10 @@ export async function serve({ config, clock, onFatal, maxGroup }: ServeOptions):
 			metrics,
 			trustProxy: config.trustProxy,
 			mcpOrigins: config.mcpOrigins,
+			oauth: {
+				accessTokenTtlSeconds: config.accessTokenTtlSeconds,
+				fetchDocument: config.clientMetadata ? fetchDocument : undefined,
+			},
 		});
 		server.http.listen({ host: config.host, port: config.port, backlog: BACKLOG });
 		await once(server.http, 'listening').catch((error: unknown) => {

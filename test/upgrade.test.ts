@@ -16,7 +16,9 @@ import { clientWith, codeOf, send, signIn } from './support/client.ts';
 import { startClocked } from './support/in-process.ts';
 import { run } from './support/launch.ts';
 import type { Fixture } from './support/make-fixture.ts';
-import { NO_RATE_LIMITS, ROOT, runPumadb, startServer, temporaryDir } from './support/server.ts';
+import { message, postMcp } from './support/mcp.ts';
+import { refresh, tokensIn } from './support/oauth.ts';
+import { type Env, NO_RATE_LIMITS, ROOT, runPumadb, startServer, temporaryDir } from './support/server.ts';
 
 /** Databases that older versions wrote, opened by this one; and files that this one must leave alone. */
 
@@ -24,6 +26,11 @@ const FIXTURES = globSync('test/fixtures/schema-*.sqlite', { cwd: ROOT }).toSort
 const NEWEST = Math.max(
 	...readdirSync(join(ROOT, 'src/store/sqlite/migrations')).map((name) => Number.parseInt(name, 10)),
 );
+
+/** The address that its apps' tokens are for. */
+function envFor({ connected }: Fixture): Env {
+	return connected === undefined ? NO_RATE_LIMITS : { ...NO_RATE_LIMITS, PUMADB_PUBLIC_URL: connected.publicUrl };
+}
 
 /** A data directory that holds a copy of the file. */
 function dataDirOf(file: string): string {
@@ -56,7 +63,7 @@ for (const file of FIXTURES) {
 	test(`[8.1] [5.2] [6.6] [7.1] ${file} opens, and answers what it answered when it was written`, async () => {
 		const dataDir = dataDirOf(file);
 		assert.equal((await runPumadb(['check', '--data-dir', dataDir])).code, 0);
-		const server = await startClocked(NO_RATE_LIMITS, dataDir);
+		const server = await startClocked(envFor(fixture), dataDir);
 		// The moment it was written at, because versions and kept answers run out.
 		server.advance(Date.parse(fixture.madeAt) - Date.now() + 60_000);
 		try {
@@ -78,6 +85,11 @@ for (const file of FIXTURES) {
 			for (const { path, text } of fixture.links ?? []) {
 				assert.equal(await (await fetch(server.url + path)).text(), text);
 			}
+			if (fixture.connected !== undefined) {
+				const { tokens } = fixture.connected;
+				const answer = await postMcp(server.url, tokens.access, message('tools/call', { name: 'list_tables' }));
+				assert.deepEqual(answer.body.result.structuredContent, fixture.accounts[0]!.tables);
+			}
 			const refused = await clientWith(server, fixture.revokedKey).get('/v1/_tables');
 			assert.equal(`${refused.status} ${codeOf(refused)}`, '401 invalid_api_key');
 		} finally {
@@ -88,7 +100,7 @@ for (const file of FIXTURES) {
 
 	test(`[4.3] [4.7] [5.5] [6.4] ${file} goes on: writes, versions, replays and sign-ins`, async () => {
 		const dataDir = dataDirOf(file);
-		const server = await startClocked(NO_RATE_LIMITS, dataDir);
+		const server = await startClocked(envFor(fixture), dataDir);
 		server.advance(Date.parse(fixture.madeAt) - Date.now() + 60_000);
 		try {
 			const [account] = fixture.accounts;
@@ -117,6 +129,11 @@ for (const file of FIXTURES) {
 				row: { name: 'Grace', day: 1, seen: 3 },
 			});
 			assert.equal(upserted.body.created, false);
+			if (fixture.connected !== undefined) {
+				const { app, tokens } = fixture.connected;
+				const { access } = tokensIn(await refresh(server.url, app, tokens.refresh));
+				assert.equal((await postMcp(server.url, access, message('ping'))).status, 200);
+			}
 			const again = await signIn(server, account!.email);
 			assert.equal((await again.get('/v1/indexed/count')).body.count, all.length + 1);
 		} finally {

@@ -1,5 +1,6 @@
 import { Refusal, type RefusalData } from '../errors.ts';
 import { MAX_LIVE_KEYS, MAX_LIVE_SESSIONS } from '../limits.ts';
+import type { ClientRecord, GrantCommand } from './grants.ts';
 
 /** Every rule of accounts, keys and magic links, as pure functions over data that an engine loads and applies. */
 
@@ -15,7 +16,7 @@ export interface KeyRecord {
 	readonly revokedAt: string | null;
 }
 
-/** Who calls: an account, through one of its keys, or through a session of the console, whose id then stands for the key's. */
+/** Who calls: an account, through one of its keys, a session of the console or an app's grant, whose id then stands for the key's. */
 export interface Caller {
 	readonly accountId: string;
 	readonly keyId: string;
@@ -51,6 +52,7 @@ export interface NewKey {
 }
 
 export type AccountCommand =
+	| GrantCommand
 	| {
 			readonly command: 'createMagicLink';
 			readonly tokenHash: string;
@@ -104,14 +106,17 @@ export type AccountOutcome =
 			readonly accountId?: string;
 			readonly keyId?: string;
 			readonly prefix?: string;
-			/** Ids of keys and sessions that stopped working with this command. */
+			/** Ids of keys, sessions and grants that stopped working with this command. */
 			readonly revoked?: readonly string[];
+			/** For `registerClient`: the client, new or known. */
+			readonly client?: ClientRecord;
 			/** Things removed. */
 			readonly count?: number;
 			/** For `sweep`: is more left to remove? */
 			readonly more?: boolean;
 	  }
-	| { readonly refusal: RefusalData };
+	/** A refusal changes nothing, but for the use of a stolen token, which ends its grant. */
+	| { readonly refusal: RefusalData; readonly revoked?: readonly string[] };
 
 export function keyPrefix(accountId: string, secretStart: string): string {
 	return `puma_live_${accountId}_${secretStart}`;

@@ -1,4 +1,4 @@
-import { hash, randomBytes } from 'node:crypto';
+import { hash, randomBytes, timingSafeEqual } from 'node:crypto';
 
 /** How secrets are made and hashed. Each is random enough that one SHA-256 protects it; no secret is ever stored. */
 
@@ -9,6 +9,7 @@ const SHOWN_SECRET_CHARACTERS = 4;
 /** 43 characters of base64url are 256 bits. */
 const ACCOUNT_AND_SECRET = /^([a-z0-9]{1,64})\.([A-Za-z0-9_-]{43})$/;
 const KEY = /^puma_live_([a-z0-9]{1,64})_([a-z0-9]{1,128})$/;
+const GRANTED = /^puma_(code|access|refresh)_([a-z0-9]{1,64})_([a-z0-9]{1,128})$/;
 
 /** Lower-case letters and digits of `bytes` random bytes, always of the same length. */
 function randomText(bytes: number): string {
@@ -21,6 +22,12 @@ function randomText(bytes: number): string {
 /** SHA-256 in hex: what is stored of a secret. */
 export function secretHash(secret: string): string {
 	return hash('sha256', secret);
+}
+
+/** Compares stored hashes, or other texts made from secrets, in constant time. */
+export function sameHash(one: string, other: string): boolean {
+	const [a, b] = [Buffer.from(one), Buffer.from(other)];
+	return a.length === b.length && timingSafeEqual(a, b);
 }
 
 export function newAccountId(): string {
@@ -41,6 +48,27 @@ export function apiKey(accountId: string, secret: string): string {
 export function parseApiKey(key: string): { accountId: string; secret: string } | undefined {
 	const parts = KEY.exec(key);
 	return parts === null ? undefined : { accountId: parts[1]!, secret: parts[2]! };
+}
+
+/** What an app is given for a grant: a code, which it changes for an access and a refresh token. */
+export type GrantedKind = 'code' | 'access' | 'refresh';
+
+/** A code or token of a grant: 256 random bits. Each begins with the account, as API keys do. */
+export function newGranted(kind: GrantedKind, accountId: string): { token: string; hash: string } {
+	const secret = randomText(TOKEN_BYTES);
+	return { token: `puma_${kind}_${accountId}_${secret}`, hash: secretHash(secret) };
+}
+
+/** Takes a presented code or token apart into account and stored hash; undefined for what cannot be one. */
+export function parseGranted(presented: string): { kind: GrantedKind; accountId: string; hash: string } | undefined {
+	const parts = GRANTED.exec(presented);
+	if (parts === null) return undefined;
+	return { kind: parts[1] as GrantedKind, accountId: parts[2]!, hash: secretHash(parts[3]!) };
+}
+
+/** The secret of an OAuth client that asked for one: 256 random bits. */
+export function newClientSecret(): string {
+	return `puma_client_${randomText(TOKEN_BYTES)}`;
 }
 
 /** A magic link's token: 256 random bits, URL-safe. */
@@ -109,4 +137,14 @@ export function newSessionId(): string {
 /** The id of a key: not secret. */
 export function newKeyId(): string {
 	return `key_${randomText(ACCOUNT_ID_BYTES)}`;
+}
+
+/** The id of a registered OAuth client: not secret. */
+export function newClientId(): string {
+	return `client_${randomText(ACCOUNT_ID_BYTES)}`;
+}
+
+/** The id of a grant: not secret. */
+export function newGrantId(): string {
+	return `grant_${randomText(ACCOUNT_ID_BYTES)}`;
 }

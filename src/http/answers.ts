@@ -74,7 +74,7 @@ export class Answers {
 		const { code, details } = refusal;
 		const status = statusOf(exchange.operation, code);
 		const headers = ['Content-Type', JSON_TYPE];
-		if (status === 401) headers.push('WWW-Authenticate', 'Bearer realm="pumadb"');
+		if (status === 401) headers.push('WWW-Authenticate', exchange.challenge ?? 'Bearer realm="pumadb"');
 		if (code === 'method_not_allowed') headers.push('Allow', String(details?.allow));
 		if (code === 'shutting_down') headers.push('Retry-After', SHUTDOWN_RETRY_SECONDS);
 		else if (status === 503) headers.push('Retry-After', OVERLOAD_RETRY_SECONDS);

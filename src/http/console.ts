@@ -5,7 +5,9 @@ import { type Awaitable, then } from '../awaitable.ts';
 import { isObject, JsonDocument, member } from '../domain/json.ts';
 import type { Link } from '../domain/link.ts';
 import { maxBodyBytes } from '../limits.ts';
+import type { OperationId } from '../operations/context.ts';
 import { sweepErased } from '../operations/erase-account.ts';
+import { listGrants, revokeGrant } from '../operations/grants.ts';
 import { checkTableName } from '../operations/input.ts';
 import { type LinkOperationId, rateLimited } from '../operations/run.ts';
 import {
@@ -82,8 +84,8 @@ export function addConsole(router: Router, parts: FaceParts, onFault: (error: un
 		}
 	}
 
-	/** Counts a call of the row's page, and says who calls. @throws Refusal as {@link authenticate}, and rate_limited */
-	async function admitted(exchange: Exchange, operation: LinkOperationId): Promise<Session> {
+	/** Counts a call, and says who calls. @throws Refusal as {@link authenticate}, and rate_limited */
+	async function admitted(exchange: Exchange, operation: OperationId | LinkOperationId): Promise<Session> {
 		const { session } = await authenticate(exchange.request);
 		const caller: Caller = callerOfSession(session);
 		exchange.caller = caller;
@@ -165,6 +167,16 @@ export function addConsole(router: Router, parts: FaceParts, onFault: (error: un
 			.catch(onFault);
 	}
 
+	/** Apps that have a grant are listed and revoked like keys. */
+	async function showGrants(exchange: Exchange): Promise<void> {
+		json(exchange, await listGrants(context, (await admitted(exchange, 'listKeys')).accountId));
+	}
+
+	async function endGrant(exchange: Exchange): Promise<void> {
+		const { accountId } = await admitted(exchange, 'revokeKey');
+		json(exchange, await revokeGrant(context, accountId, exchange.params.id!));
+	}
+
 	const mount: Mount = {
 		prefix: PREFIX,
 		has: ({ id, open }) => !open && !NOT_SERVED.has(id),
@@ -179,6 +191,8 @@ export function addConsole(router: Router, parts: FaceParts, onFault: (error: un
 	router.add(`${PREFIX}/rows/{table}/{id}`, { GET: route(readRow('viewLink')), PUT: route(changeRow('saveLink')) });
 	router.add(`${PREFIX}/rows/{table}/{id}/versions`, { GET: route(readRow('listLinkVersions')) });
 	router.add(`${PREFIX}/rows/{table}/{id}/restore`, { POST: route(changeRow('restoreLinkVersion')) });
+	router.add(`${PREFIX}/grants`, { GET: route(showGrants) });
+	router.add(`${PREFIX}/grants/{id}`, { DELETE: route(endGrant) });
 	router.add(`${PREFIX}/session`, { GET: route(view) });
 	router.add(`${PREFIX}/sign-in`, { POST: route(signIn) });
 	router.add(`${PREFIX}/sign-out`, { POST: route(signOut) });

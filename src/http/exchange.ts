@@ -18,6 +18,8 @@ export interface Exchange {
 	operation: OperationId | undefined;
 	/** Headers that every answer on the route has, refusals too: names and values in turn. */
 	headers: readonly string[];
+	/** What a 401 says in `WWW-Authenticate` (RFC 9110 section 11.6.1), where it is more than that a bearer is needed. */
+	challenge: string | undefined;
 	/** Who calls, once the gate knows. */
 	caller: Caller | undefined;
 	/** What the rate limit says of the call; undefined where it is off or was not asked. */

@@ -4,18 +4,34 @@ import { Refusal } from '../errors.ts';
 /** What every page, and everything behind a link, says to the browser. */
 
 /** Nobody learns where a person came from, no search engine keeps a page, no other origin gets hold of one. */
-const PRIVATE = [
-	...['Referrer-Policy', 'no-referrer'],
-	...['X-Robots-Tag', 'noindex'],
-	...['Cross-Origin-Opener-Policy', 'same-origin'],
-	...['Cross-Origin-Resource-Policy', 'same-origin'],
-];
+function privateHeaders(referrer: string, opener: string): string[] {
+	return [
+		...['Referrer-Policy', referrer],
+		...['X-Robots-Tag', 'noindex'],
+		...['Cross-Origin-Opener-Policy', opener],
+		...['Cross-Origin-Resource-Policy', 'same-origin'],
+	];
+}
+
+const PRIVATE = privateHeaders('no-referrer', 'same-origin');
+/**
+ * What a page that an app opened for a person says: with `no-referrer` its forms would be sent with `Origin: null`, and an app
+ * that opened it in a window of its own must get hold of that window again once the person is sent back.
+ */
+const OPENED_BY_APPS = privateHeaders('same-origin', 'unsafe-none');
+
+/** A page that an app opened for a person. */
+export interface OpenedByApp {
+	/** Where the page's forms may lead besides this server: a source of a content security policy. */
+	readonly formTarget?: string;
+}
 
 /**
  * Headers of a page of ours: scripts, styles and calls of our own origin only.
  * @param nonce lets the editor add style elements that carry it (CSP Level 3, section 8.2).
  */
-export function pageHeaders(nonce: string): string[] {
+export function pageHeaders(nonce: string, openedByApp?: OpenedByApp): string[] {
+	const target = openedByApp?.formTarget;
 	const policy = [
 		"default-src 'none'",
 		"script-src 'self'",
@@ -25,10 +41,10 @@ export function pageHeaders(nonce: string): string[] {
 		"connect-src 'self'",
 		"worker-src 'self'",
 		"base-uri 'none'",
-		"form-action 'self'",
+		`form-action 'self'${target === undefined ? '' : ` ${target}`}`,
 		"frame-ancestors 'none'",
 	];
-	return ['Content-Security-Policy', policy.join('; '), ...PRIVATE];
+	return ['Content-Security-Policy', policy.join('; '), ...(openedByApp === undefined ? PRIVATE : OPENED_BY_APPS)];
 }
 
 /** Headers of data and files: should a browser ever show one as a page, nothing in it runs or loads. */

@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Answers } from './answers.ts';
 import type { Exchange } from './exchange.ts';
-import { pageHeaders } from './page-headers.ts';
+import { type OpenedByApp, pageHeaders } from './page-headers.ts';
 import type { Router } from './router.ts';
 
 const BUILT = join(import.meta.dirname, '../../pages/dist');
@@ -22,7 +22,18 @@ const TYPES: Readonly<Record<string, string>> = {
 };
 
 /** The names of the built pages. */
-export type PageName = 'index' | 'install' | 'view' | 'fault' | 'sign-in' | 'key' | 'console';
+export type PageName =
+	| 'index'
+	| 'install'
+	| 'view'
+	| 'fault'
+	| 'sign-in'
+	| 'key'
+	| 'console'
+	| 'connect'
+	| 'connect-sent'
+	| 'connect-continue'
+	| 'consent';
 
 /** The pages as Vite built them. Files are read when they are first asked for, so that a start costs nothing. */
 export class Pages {
@@ -51,13 +62,18 @@ export class Pages {
 		this.sendFilled(exchange, status, 'fault', { TITLE: title, MESSAGE: message }, headers);
 	}
 
-	/** Sends a built page with texts in its places. @param texts what stands for `__NAME__`, by name; escaped here. */
+	/**
+	 * Sends a built page with texts in its places.
+	 * @param texts what stands for `__NAME__`, by name; escaped here.
+	 * @param openedByApp given where it was an app that opened the page for a person.
+	 */
 	sendFilled(
 		exchange: Exchange,
 		status: number,
 		name: PageName,
 		texts: Readonly<Record<string, string>>,
 		headers: readonly string[] = [],
+		openedByApp?: OpenedByApp,
 	): void {
 		// A page in words may stand in place of data, whose policy would not let it have its looks.
 		exchange.headers = [];
@@ -65,7 +81,7 @@ export class Pages {
 		const places: Readonly<Record<string, string>> = { ...texts, NONCE: nonce };
 		// In one pass, so that no text is taken for a place.
 		const html = this.#page(name).replaceAll(PLACE, (_place, of: string) => escapeHtml(places[of] ?? ''));
-		const all = ['Content-Type', 'text/html; charset=utf-8', ...pageHeaders(nonce), ...headers];
+		const all = ['Content-Type', 'text/html; charset=utf-8', ...pageHeaders(nonce, openedByApp), ...headers];
 		this.#answers.text(exchange, status, all, html);
 	}
 

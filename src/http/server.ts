@@ -8,6 +8,7 @@ import {
 import { causeOf, Refusal, type RefusalData } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { addMcp } from '../mcp/http.ts';
+import { addOAuth, type OAuthOptions } from '../oauth/routes.ts';
 import type { Context } from '../operations/context.ts';
 import { Gate } from '../operations/run.ts';
 import { addAgentTexts } from './agent-texts.ts';
@@ -32,6 +33,7 @@ export interface ServerOptions {
 	readonly trustProxy: number;
 	/** Further browser origins that may call `/mcp`. */
 	readonly mcpOrigins: readonly string[];
+	readonly oauth: OAuthOptions;
 }
 
 export interface Server {
@@ -66,7 +68,8 @@ function pathOf(target: string): string {
 }
 
 /** The HTTP server: one function that every request passes, from its head to its answer. */
-export function createServer({ context, log, metrics, trustProxy, mcpOrigins }: ServerOptions): Server {
+export function createServer(options: ServerOptions): Server {
+	const { context, log, metrics, trustProxy, mcpOrigins, oauth } = options;
 	const gate = new Gate(context);
 	const router = new Router();
 	const answers = new Answers(answered, (exchange, cause) => {
@@ -88,6 +91,7 @@ export function createServer({ context, log, metrics, trustProxy, mcpOrigins }: 
 	addLinkPages(router, parts);
 	addSignInPage(router, parts);
 	addConsole(router, parts, (error) => log.error({ cause: causeOf(error) }, 'Removing an erased account failed.'));
+	addOAuth(router, parts, oauth);
 	const onFault = ({ id }: Exchange, error: unknown): void =>
 		log.error({ requestId: id, cause: causeOf(error) }, 'A tool call failed.');
 	addMcp(router, parts, { origins: mcpOrigins, onFault });
@@ -106,6 +110,7 @@ export function createServer({ context, log, metrics, trustProxy, mcpOrigins }: 
 			pattern: NONE,
 			params: {},
 			operation: undefined,
+			challenge: undefined,
 			caller: undefined,
 			rate: undefined,
 			headers: NO_HEADERS,

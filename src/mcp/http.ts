@@ -1,5 +1,4 @@
 import type { IncomingMessage } from 'node:http';
-import type { Awaitable } from '../awaitable.ts';
 import { JsonDocument } from '../domain/json.ts';
 import { Refusal } from '../errors.ts';
 import { JSON_TYPE } from '../http/answers.ts';
@@ -8,8 +7,8 @@ import type { Exchange, Handler } from '../http/exchange.ts';
 import type { FaceParts } from '../http/face.ts';
 import type { Router } from '../http/router.ts';
 import { maxBodyBytes } from '../limits.ts';
+import { callerOfBearer, challenge } from '../oauth/bearer.ts';
 import type { Caller } from '../operations/context.ts';
-import type { Gate } from '../operations/run.ts';
 import type { StandardHeaders } from './eras.ts';
 import { CODES, EXAMPLE, errorMessage, ProtocolError } from './message.ts';
 import { corsHeaders, preflightHeaders, refuseForeign } from './origin.ts';
@@ -42,7 +41,7 @@ export function addMcp(router: Router, parts: FaceParts, { origins, onFault }: M
 		try {
 			// A body may take its time, and its key may have ended meanwhile.
 			const unchanged = revocations !== undefined && revocations === context.store.read.revocations();
-			if (!unchanged) exchange.caller = await callerOf(gate, request);
+			if (!unchanged) exchange.caller = await callerOf(exchange);
 			const calls = {
 				gate,
 				caller: exchange.caller!,
@@ -61,6 +60,16 @@ export function addMcp(router: Router, parts: FaceParts, { origins, onFault }: M
 		}
 	}
 
+	/** @throws Refusal missing_api_key, invalid_api_key, invalid_access_token */
+	async function callerOf(exchange: Exchange): Promise<Caller> {
+		try {
+			return await callerOfBearer(gate, exchange.request.headers.authorization);
+		} catch (error) {
+			if (error instanceof Refusal) exchange.challenge = challenge(context.publicUrl, error);
+			throw error;
+		}
+	}
+
 	function send(exchange: Exchange, { status, body }: Reply): void {
 		answers.text(exchange, status, body === undefined ? [] : ['Content-Type', JSON_TYPE], body ?? '');
 	}
@@ -71,7 +80,7 @@ export function addMcp(router: Router, parts: FaceParts, { origins, onFault }: M
 		async (exchange) => {
 			const { request } = exchange;
 			exchange.headers = corsHeaders(request, context.publicUrl, origins);
-			exchange.caller = await callerOf(gate, request);
+			exchange.caller = await callerOf(exchange);
 			refuseForeign(request.headers.origin, context.publicUrl, origins);
 			await handler(exchange);
 		};
@@ -94,11 +103,6 @@ export function addMcp(router: Router, parts: FaceParts, { origins, onFault }: M
 			},
 		},
 	});
-}
-
-/** The caller behind a request's bearer, which is an API key. @throws Refusal missing_api_key or invalid_api_key */
-function callerOf(gate: Gate, request: IncomingMessage): Awaitable<Caller> {
-	return gate.authenticate(request.headers.authorization);
 }
 
 /** Reads a message, or answers that it cannot be read. */

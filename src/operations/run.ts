@@ -1,4 +1,4 @@
-import { parseApiKey, parseLinkToken, secretHash } from '../accounts/secrets.ts';
+import { parseApiKey, parseGranted, parseLinkToken, secretHash } from '../accounts/secrets.ts';
 import { type Awaitable, then } from '../awaitable.ts';
 import type { Link } from '../domain/link.ts';
 import { type ErrorCode, naturalStatus, Refusal } from '../errors.ts';
@@ -108,7 +108,13 @@ export class Gate {
 			);
 		}
 		const parts = parseApiKey(presented);
-		if (parts === undefined) throw invalidKey();
+		if (parts === undefined) {
+			if (parseGranted(presented) === undefined) throw invalidKey();
+			throw new Refusal(
+				'invalid_api_key',
+				'This is an OAuth token of an app, which opens /mcp alone. Send an API key here; the console makes one.',
+			);
+		}
 		const { store } = this.context;
 		return then(store.read.caller(parts.accountId, secretHash(parts.secret)), (caller) => {
 			if (caller === undefined) throw invalidKey();

@@ -1,3 +1,4 @@
+import type { Authorization, ClientRecord, Grant } from '../accounts/grants.ts';
 import type { AccountCommand, AccountOutcome, Caller, KeyRecord, Session } from '../accounts/rules.ts';
 import type { Awaitable } from '../awaitable.ts';
 import type { Filter } from '../domain/filter.ts';
@@ -65,6 +66,16 @@ export interface Reader {
 	/** The live session with this hash. */
 	session(accountId: string, secretHash: string, now: number): Awaitable<Session | undefined>;
 	keys(accountId: string): Awaitable<KeyRecord[]>;
+	/** What the live access token with this hash opens. */
+	accessToken(accountId: string, tokenHash: string, now: number): Awaitable<AccessToken | undefined>;
+	/** The account's grants that can still be used, the newest first. */
+	grants(accountId: string, now: number): Awaitable<Grant[]>;
+	/** A registered OAuth client. */
+	client(clientId: string): Awaitable<ClientRecord | undefined>;
+	/** The registered public client whose metadata has this hash. */
+	clientByFingerprint(fingerprint: string): Awaitable<ClientRecord | undefined>;
+	/** The authorization that waits under this hash. @throws Refusal invalid_authorization unless it began in this browser. */
+	authorization(requestHash: string, browserHash: string, now: number): Awaitable<Authorization>;
 	/** What counts against the account's limits: tables with live rows, and bytes of live rows. */
 	usage(accountId: string): Awaitable<Usage | undefined>;
 	/** The id of the account with this email address. */
@@ -96,6 +107,15 @@ export interface Reader {
 export interface Pieces<T> extends AsyncIterable<T> {
 	/** Lets go of it. Needed where the pieces are not read to their end, or not at all; harmless otherwise. */
 	close(): void;
+}
+
+/** What an access token opens. */
+export interface AccessToken {
+	readonly caller: Caller;
+	/** The one resource that it is for. */
+	readonly audience: string;
+	/** Milliseconds since the epoch. */
+	readonly expiresAt: number;
 }
 
 /** What an account holds. */

@@ -11,16 +11,22 @@ import { currentSchema } from '../../src/store/sqlite/migrate.ts';
 import { DATABASE_FILE } from '../../src/store/sqlite/store.ts';
 import { type Any, type Client, signIn } from './client.ts';
 import { queryDatabase } from './data-dir.ts';
+import { type App, connect, newApp, type Tokens } from './oauth.ts';
 import { NO_RATE_LIMITS, ROOT, startServer } from './server.ts';
+
+/** Tokens are for one address: that of the server that gave them. */
+const PORT = '18787';
 
 /** What the service answered when the fixture was made. */
 export interface Fixture {
 	readonly madeAt: string;
 	readonly accounts: readonly FixtureAccount[];
 	readonly revokedKey: string;
-	/** A keyed add of the first account, with its answer. */
 	/** Download paths of links, from schema 2 on, and what they answered. */
 	readonly links?: readonly { readonly path: string; readonly text: string }[];
+	/** An app that the first account connected, from schema 3 on, and the address that its tokens are for. */
+	readonly connected?: { readonly publicUrl: string; readonly app: App; readonly tokens: Tokens };
+	/** A keyed add of the first account, with its answer. */
 	readonly keyed: { readonly table: string; readonly key: string; readonly row: object; readonly answer: Any };
 }
 
@@ -67,7 +73,7 @@ async function make(): Promise<void> {
 	const directory = join(ROOT, 'test/fixtures');
 	const file = join(directory, `${name}.sqlite`);
 	if (existsSync(file)) throw new Error(`${file} is there already. Remove it where its schema was never published.`);
-	const server = await startServer(NO_RATE_LIMITS);
+	const server = await startServer({ ...NO_RATE_LIMITS, PUMADB_PORT: PORT });
 	const ada = await signIn(server, 'ada@example.com');
 	const bob = await signIn(server, 'bob@example.com');
 
@@ -89,6 +95,8 @@ async function make(): Promise<void> {
 	await ada.call('DELETE', `/v1/_keys/${revoked.id}`);
 	const link = (await ada.post('/v1/_row_links', { table: 'values', id: values.id })).body;
 	const links = [{ path: new URL(link.download_url).pathname, text: await (await fetch(link.download_url)).text() }];
+	const app = await newApp(server.url);
+	const connected = { publicUrl: server.url, app, tokens: await connect(server.url, app, ada.email) };
 	const note = await bob.add('notes', { text: 'another account' });
 
 	const fixture: Fixture = {
@@ -103,6 +111,7 @@ async function make(): Promise<void> {
 		],
 		revokedKey: revoked.api_key,
 		links,
+		connected,
 		keyed: { ...keyed, answer },
 	};
 	const code = await server.stop();

@@ -18,6 +18,7 @@ import { versionsKeptSince } from '../../domain/writes.ts';
 import { Refusal } from '../../errors.ts';
 import { DAY_MS, KEPT_ANSWER_MS, MAX_LIVE_LINKS, type WriteLimits } from '../../limits.ts';
 import type { Database, SQLInputValue } from './driver.ts';
+import { GrantWrites } from './grant-writes.ts';
 import { idBytes } from './ids.ts';
 import { keysOf, liveKeysOf } from './keys.ts';
 import type { MemberIndexes } from './member-indexes.ts';
@@ -33,11 +34,13 @@ export class AccountWrites {
 	readonly #db: Database;
 	readonly #limits: WriteLimits;
 	readonly #indexes: MemberIndexes;
+	readonly #grants: GrantWrites;
 
 	constructor(db: Database, limits: WriteLimits, indexes: MemberIndexes) {
 		this.#db = db;
 		this.#limits = limits;
 		this.#indexes = indexes;
+		this.#grants = new GrantWrites(db, { signIn: this.#signIn.bind(this) });
 	}
 
 	run(command: AccountCommand, now: number): AccountOutcome {
@@ -49,7 +52,7 @@ export class AccountWrites {
 		}
 	}
 
-	#run(command: AccountCommand, now: number): Outcome {
+	#run(command: AccountCommand, now: number): AccountOutcome {
 		switch (command.command) {
 			case 'createMagicLink':
 				this.#exec(
@@ -83,7 +86,14 @@ export class AccountWrites {
 				return this.#createLink(command, now);
 			case 'touchKeys':
 				for (const { accountId, keyId, at } of command.used) {
-					this.#exec('UPDATE api_keys SET last_used_at = ? WHERE account_id = ? AND key_id = ?', at, accountId, keyId);
+					const count = this.#exec(
+						'UPDATE api_keys SET last_used_at = ? WHERE account_id = ? AND key_id = ?',
+						at,
+						accountId,
+						keyId,
+					);
+					if (count > 0) continue;
+					this.#exec('UPDATE grants SET last_used_at = ? WHERE account_id = ? AND grant_id = ?', at, accountId, keyId);
 				}
 				return { count: command.used.length };
 			case 'eraseAccount':
@@ -92,6 +102,8 @@ export class AccountWrites {
 				return this.#purge(command.accountId, command.table, command.id);
 			case 'sweep':
 				return command.only === 'erased' ? swept(this.#sweepErased()) : this.#sweep(now);
+			default:
+				return this.#grants.run(command, now);
 		}
 	}
 
@@ -117,6 +129,14 @@ export class AccountWrites {
 
 	#useMagicLink(tokenHash: string, now: number): void {
 		this.#exec('UPDATE magic_links SET used_at = ? WHERE token_hash = ?', now, tokenHash);
+	}
+
+	/** Uses a magic link that was sent to this address. @returns its account. @throws Refusal invalid_magic_link */
+	#signIn(tokenHash: string, email: string, freshAccountId: string, now: number): string {
+		const link = this.#liveMagicLink(tokenHash, now);
+		if (link.email !== email) requireMagicLink(undefined, now);
+		this.#useMagicLink(tokenHash, now);
+		return this.#ensureAccount(email, freshAccountId, now);
 	}
 
 	#verify(tokenHash: string, freshAccountId: string, key: NewKey, now: number): Outcome {
@@ -207,10 +227,13 @@ export class AccountWrites {
 
 	#createLink(command: Extract<AccountCommand, { command: 'createLink' }>, now: number): Outcome {
 		const { accountId, keyId, tokenHash, target, expiresAt } = command;
-		// The key may have been revoked between the caller's check and this transaction.
+		// The key or grant may have been revoked between the caller's check and this transaction.
 		const key = this.#db
-			.prepare('SELECT 1 FROM api_keys WHERE account_id = ? AND key_id = ? AND revoked_at IS NULL')
-			.get(accountId, keyId);
+			.prepare(
+				`SELECT 1 FROM api_keys WHERE account_id = :account AND key_id = :key AND revoked_at IS NULL
+					UNION ALL SELECT 1 FROM grants WHERE account_id = :account AND grant_id = :key`,
+			)
+			.get({ account: accountId, key: keyId });
 		if (key === undefined) {
 			throw new Refusal('invalid_api_key', 'This API key was revoked. Send a live one.');
 		}
@@ -239,6 +262,7 @@ export class AccountWrites {
 		const revoked = [
 			...keysOf(this.#db, accountId).map((key) => key.id),
 			...sessions.map((row) => row.session_id as string),
+			...this.#grants.endAll(accountId, account.email as string),
 		];
 		this.#exec('DELETE FROM magic_links WHERE email = ?', account.email!);
 		this.#exec(`DELETE FROM usage WHERE ${OF_ACCOUNT}`, accountId);
@@ -295,7 +319,9 @@ export class AccountWrites {
 	}
 
 	#sweep(now: number): Outcome {
+		const ofGrants = this.#grants.sweep(now, SWEEP);
 		const count =
+			ofGrants.count +
 			this.#sweepArchive('versions', 'version_no', 'archived_at', versionsKeptSince(this.#limits, now)) +
 			this.#sweepArchive('kept_answers', 'kept_no', 'created_at', now - KEPT_ANSWER_MS) +
 			// A used or expired link stays recognisable for a day, so that its page can say what happened.
@@ -308,7 +334,7 @@ export class AccountWrites {
 			this.#sweepExpired('sessions', 'secret_hash', now) +
 			this.#sweepTables() +
 			this.#sweepErased();
-		return swept(count);
+		return { ...swept(count), revoked: ofGrants.revoked };
 	}
 
 	#sweepExpired(table: 'links' | 'sessions', hash: 'token_hash' | 'secret_hash', now: number): number {

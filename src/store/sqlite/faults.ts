@@ -46,11 +46,29 @@ const INVARIANTS: readonly string[] = [
 		WHERE i.index_no IS NULL GROUP BY e.index_no`,
 ];
 
-/** The same, of what came with schema 2. */
-const INVARIANTS_SINCE_2: readonly string[] = [
-	`SELECT 'link of key ' || l.key_id || ' has no such key' AS fault FROM links l LEFT JOIN api_keys k USING (account_id, key_id) WHERE k.key_id IS NULL`,
-	`SELECT 'session ' || s.session_id || ' has no account' AS fault FROM sessions s LEFT JOIN accounts a USING (account_id) WHERE a.account_id IS NULL`,
-];
+/** What came with each schema after the first: invariants, or another one in place of an older. */
+const SINCE: Readonly<Record<number, Readonly<Record<string, string>>>> = {
+	2: {
+		links: `SELECT 'link of key ' || l.key_id || ' has no such key' AS fault FROM links l LEFT JOIN api_keys k USING (account_id, key_id) WHERE k.key_id IS NULL`,
+		sessions: `SELECT 'session ' || s.session_id || ' has no account' AS fault FROM sessions s LEFT JOIN accounts a USING (account_id) WHERE a.account_id IS NULL`,
+	},
+	3: {
+		links: `SELECT 'link of ' || l.key_id || ' has no such key or grant' AS fault FROM links l LEFT JOIN api_keys k USING (account_id, key_id)
+			LEFT JOIN grants g ON g.account_id = l.account_id AND g.grant_id = l.key_id WHERE k.key_id IS NULL AND g.grant_id IS NULL`,
+		grants: `SELECT 'grant ' || g.grant_id || ' has no account' AS fault FROM grants g LEFT JOIN accounts a USING (account_id) WHERE a.account_id IS NULL`,
+		tokens: `SELECT 'token of ' || t.grant_id || ' has no such grant' AS fault FROM tokens t LEFT JOIN grants g USING (account_id, grant_id) WHERE g.grant_id IS NULL`,
+		codes: `SELECT 'code of ' || c.grant_id || ' has no such grant' AS fault FROM codes c LEFT JOIN grants g USING (account_id, grant_id) WHERE g.grant_id IS NULL`,
+		authorizations: `SELECT 'an authorization of ' || w.account_id || ' is for an account of another address' AS fault FROM authorizations w
+			LEFT JOIN accounts a USING (account_id) WHERE w.account_id IS NOT NULL AND w.email IS NOT a.email`,
+	},
+};
+
+/** The invariants of a file with this schema: one that no newer version has opened yet has an older. */
+function invariantsOf(schema: number): readonly string[] {
+	const numbers = Object.keys(SINCE).map(Number);
+	const since = Object.assign({}, ...numbers.filter((number) => number <= schema).map((number) => SINCE[number]));
+	return [...INVARIANTS, ...(Object.values(since) as string[])];
+}
 
 /** Everything that is wrong with a database, one sentence each, as of one moment. */
 export function* findFaults(db: Database): Generator<string> {
@@ -59,9 +77,7 @@ export function* findFaults(db: Database): Generator<string> {
 		for (const row of db.prepare('PRAGMA integrity_check').all()) {
 			if (row.integrity_check !== 'ok') yield String(row.integrity_check);
 		}
-		// A file that no newer version has opened yet has its older schema.
-		const invariants = schemaOf(db) < 2 ? INVARIANTS : [...INVARIANTS, ...INVARIANTS_SINCE_2];
-		for (const sql of invariants) for (const row of db.prepare(sql).iterate()) yield String(row.fault);
+		for (const sql of invariantsOf(schemaOf(db))) for (const row of db.prepare(sql).iterate()) yield String(row.fault);
 		yield* sequenceFaults(db);
 		yield* rowFaults(db);
 		yield* versionFaults(db);

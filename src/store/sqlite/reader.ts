@@ -1,10 +1,12 @@
 import { timingSafeEqual } from 'node:crypto';
+import { type Authorization, type ClientRecord, type Grant, requireAuthorization } from '../../accounts/grants.ts';
 import type { Caller, KeyRecord, Session } from '../../accounts/rules.ts';
 import type { Filter } from '../../domain/filter.ts';
 import { isRowId } from '../../domain/id.ts';
 import type { Link, LinkTarget } from '../../domain/link.ts';
 import { Refusal } from '../../errors.ts';
-import type { ExportPiece, LiveRow, Pieces, Usage, VersionText } from '../seam.ts';
+import type { AccessToken, ExportPiece, LiveRow, Pieces, Usage, VersionText } from '../seam.ts';
+import { authorizationOf, clientByFingerprint, clientById, grantsOf } from './clients.ts';
 import { type Database, openReader, type Statement } from './driver.ts';
 import { Finder, type IndexHints, sqlLimit } from './finder.ts';
 import { idBytes } from './ids.ts';
@@ -28,6 +30,7 @@ export class SqliteReader {
 	readonly #caller: Statement;
 	readonly #link: Statement;
 	readonly #session: Statement;
+	readonly #accessToken: Statement;
 	readonly #versions: Statement;
 	readonly #tables: Statement;
 	/** Accounts whose snapshot is open. */
@@ -51,12 +54,17 @@ export class SqliteReader {
 			'SELECT key_id, secret_hash FROM api_keys WHERE account_id = ? AND secret_hash = ? AND revoked_at IS NULL',
 		);
 		this.#link = this.#db.prepare(
-			`SELECT l.token_hash, l.key_id, l.target, l.expires_at FROM links l JOIN api_keys k USING (account_id, key_id)
+			// Links of a grant go with it.
+			`SELECT l.token_hash, l.key_id, l.target, l.expires_at FROM links l LEFT JOIN api_keys k USING (account_id, key_id)
 				WHERE l.account_id = ? AND l.token_hash = ? AND l.expires_at > ? AND k.revoked_at IS NULL`,
 		);
 		this.#session = this.#db.prepare(
 			`SELECT s.session_id, s.secret_hash, s.expires_at, a.email FROM sessions s JOIN accounts a USING (account_id)
 				WHERE s.account_id = ? AND s.secret_hash = ? AND s.expires_at > ?`,
+		);
+		this.#accessToken = this.#db.prepare(
+			`SELECT t.token_hash, t.grant_id, t.expires_at, g.audience FROM tokens t JOIN grants g USING (account_id, grant_id)
+				WHERE t.account_id = ? AND t.token_hash = ? AND t.kind = 'access' AND t.expires_at > ?`,
 		);
 		this.#versions = this.#db.prepare(
 			`SELECT version, archived_at, deleted, text FROM versions
@@ -95,6 +103,36 @@ export class SqliteReader {
 			email: row.email as string,
 			expiresAt: row.expires_at as number,
 		};
+	}
+
+	accessToken(accountId: string, tokenHash: string, now: number): AccessToken | undefined {
+		const row = this.#accessToken.get(accountId, tokenHash, now);
+		if (row === undefined) return undefined;
+		const same = timingSafeEqual(Buffer.from(row.token_hash as string), Buffer.from(tokenHash));
+		if (!same) return undefined;
+		return {
+			caller: { accountId, keyId: row.grant_id as string },
+			audience: row.audience as string,
+			expiresAt: row.expires_at as number,
+		};
+	}
+
+	grants(accountId: string, now: number): Grant[] {
+		return grantsOf(this.#db, accountId, now);
+	}
+
+	client(clientId: string): ClientRecord | undefined {
+		return clientById(this.#db, clientId);
+	}
+
+	clientByFingerprint(fingerprint: string): ClientRecord | undefined {
+		return clientByFingerprint(this.#db, fingerprint);
+	}
+
+	authorization(requestHash: string, browserHash: string, now: number): Authorization {
+		const found = authorizationOf(this.#db, requestHash);
+		requireAuthorization(found, browserHash, now);
+		return found!;
 	}
 
 	usage(accountId: string): Usage | undefined {

@@ -4,7 +4,7 @@ import { Worker } from 'node:worker_threads';
 import type { AccountCommand, AccountOutcome, Caller } from '../../accounts/rules.ts';
 import { Refusal } from '../../errors.ts';
 import type { WriteLimits } from '../../limits.ts';
-import type { Reader, RowsCall, RowsOutcome, Store } from '../seam.ts';
+import type { AccessToken, Reader, RowsCall, RowsOutcome, Store } from '../seam.ts';
 import type { CheckpointThreadData } from './checkpoint-thread.ts';
 import { type Lock, lockDataDir } from './lock.ts';
 import { SqliteReader } from './reader.ts';
@@ -63,6 +63,7 @@ export class SqliteStore implements Store {
 	readonly #generations = new Map<string, number>();
 	readonly #timers: NodeJS.Timeout[];
 	readonly #callers = new Map<string, Caller>();
+	readonly #accessTokens = new Map<string, AccessToken>();
 	readonly #scrubbed: (() => void)[] = [];
 	#revocations = 0;
 	#generation = 0;
@@ -130,6 +131,11 @@ export class SqliteStore implements Store {
 			revocations: () => this.#revocations,
 			link: reader.link.bind(reader),
 			session: reader.session.bind(reader),
+			accessToken: (accountId, tokenHash, now) => this.#accessToken(accountId, tokenHash, now),
+			grants: reader.grants.bind(reader),
+			client: reader.client.bind(reader),
+			clientByFingerprint: reader.clientByFingerprint.bind(reader),
+			authorization: reader.authorization.bind(reader),
 			keys: reader.keys.bind(reader),
 			usage: reader.usage.bind(reader),
 			accountOf: reader.accountOf.bind(reader),
@@ -182,6 +188,17 @@ export class SqliteStore implements Store {
 		if (this.#callers.size >= MAX_CALLERS) this.#callers.clear();
 		this.#callers.set(secretHash, caller);
 		return caller;
+	}
+
+	/** The same of access tokens, which also end by themselves. */
+	#accessToken(accountId: string, tokenHash: string, now: number): AccessToken | undefined {
+		const known = this.#accessTokens.get(tokenHash);
+		if (known !== undefined && known.expiresAt > now) return known.caller.accountId === accountId ? known : undefined;
+		const token = this.#reader.accessToken(accountId, tokenHash, now);
+		if (token === undefined) return undefined;
+		if (this.#accessTokens.size >= MAX_CALLERS) this.#accessTokens.clear();
+		this.#accessTokens.set(tokenHash, token);
+		return token;
 	}
 
 	async ping(): Promise<void> {
@@ -257,6 +274,7 @@ export class SqliteStore implements Store {
 			this.#markChanged(this.#waiting.get(no)?.call);
 			if ('revoked' in outcome && outcome.revoked !== undefined && outcome.revoked.length > 0) {
 				this.#callers.clear();
+				this.#accessTokens.clear();
 				this.#revocations++;
 			}
 		}
