@@ -132,9 +132,7 @@ export function addAuthorize(router: Router, parts: OAuthParts): void {
 		const { clientId, clientName, redirectUri } = request;
 		const texts = {
 			...{ CLIENT: clientName ?? NO_NAME, DESTINATION: destinationOf(redirectUri), EMAIL: email, SCOPE },
-			ORIGIN: isDocumentUrl(clientId)
-				? `It is published at ${new URL(clientId).host}.`
-				: 'That is what it calls itself: nobody has checked the name.',
+			ORIGIN: originOf(clientId, clientName),
 			...{ REQUEST: secret, CSRF: consentToken(requireBrowser(exchange), secret) },
 		};
 		pages.sendFilled(exchange, 200, 'consent', texts, [], { formTarget: policySource(redirectUri) });
@@ -230,6 +228,12 @@ export function addAuthorize(router: Router, parts: OAuthParts): void {
 		GET: { handler: inWords(show), operation: undefined },
 		POST: { handler: inWords(answer), operation: undefined },
 	});
+}
+
+/** Who says that the app is what it is called. */
+function originOf(clientId: string, name: string | undefined): string {
+	if (isDocumentUrl(clientId)) return `It is published at ${new URL(clientId).host}.`;
+	return name === undefined ? 'It gave no name.' : `“${name}” is what it calls itself; nobody has checked that.`;
 }
 
 /** Only our own page of this request, in this browser, has it. */

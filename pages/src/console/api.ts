@@ -40,6 +40,16 @@ export interface Key {
 	readonly revoked_at: string | null;
 }
 
+/** An app that the person connected (src/operations/grants.ts). */
+export interface Grant {
+	readonly id: string;
+	readonly client_name: string | null;
+	/** Where it sent the person back to, in words. */
+	readonly destination: string;
+	readonly created_at: string;
+	readonly last_used_at: string | null;
+}
+
 export interface Query {
 	/** A JSON object as text; empty for every row. */
 	readonly filter: string;
@@ -134,4 +144,12 @@ export async function createKey(name: string): Promise<string> {
 
 export async function revokeKey(id: string): Promise<void> {
 	await change('DELETE', `/v1/_keys/${encodeURIComponent(id)}`);
+}
+
+export async function listGrants(): Promise<readonly Grant[]> {
+	return JSON.parse((await read('/grants')).text).grants;
+}
+
+export async function revokeGrant(id: string): Promise<void> {
+	await change('DELETE', `/grants/${encodeURIComponent(id)}`);
 }

@@ -1,9 +1,10 @@
 import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { NewKey } from '../shared/new-key.tsx';
 import { createKey, type Key, listKeys, revokeKey } from './api.ts';
-import { Dialog } from './dialog.tsx';
+import { Apps } from './apps.tsx';
 import { unturned } from './own.ts';
 import { Done, Time, Title, Trouble } from './parts.tsx';
+import { Revoke } from './revoke.tsx';
 import { useLoad } from './use-load.ts';
 
 /** A new key until its person says that it is copied: it is shown this once, and pages come and go. */
@@ -14,7 +15,7 @@ addEventListener('beforeunload', (event) => {
 	if (unread !== undefined) event.preventDefault();
 });
 
-/** The account's API keys: which there are, a new one, and the end of one. */
+/** The account's API keys, which there are, a new one, and the end of one; and the apps that are connected without one. */
 export function KeysPage() {
 	const keys = useLoad(listKeys, []);
 	const [made, setMade] = useState(unread);
@@ -69,15 +70,21 @@ export function KeysPage() {
 			)}
 			{revoking !== undefined && (
 				<Revoke
-					target={revoking}
+					title={`Revoke “${unturned(revoking.name)}”?`}
+					action="Revoke the key"
+					run={() => revokeKey(revoking.id)}
 					onClose={() => setRevoking(undefined)}
 					onRevoked={() => {
 						setRevoked(revoking.name);
 						setRevoking(undefined);
 						keys.reload();
 					}}
-				/>
+				>
+					Whatever uses <code>{revoking.prefix}…</code> stops working at once, and so do the links that it made. This
+					cannot be undone.
+				</Revoke>
 			)}
+			<Apps />
 		</>
 	);
 }
@@ -175,38 +182,5 @@ function KeyList(props: {
 				))}
 			</ul>
 		</section>
-	);
-}
-
-function Revoke(props: { readonly target: Key; readonly onClose: () => void; readonly onRevoked: () => void }) {
-	const { target, onClose, onRevoked } = props;
-	const [problem, setProblem] = useState<unknown>();
-	const [busy, setBusy] = useState(false);
-	const revoke = async (): Promise<void> => {
-		setBusy(true);
-		try {
-			await revokeKey(target.id);
-			onRevoked();
-		} catch (error) {
-			setProblem(error);
-			setBusy(false);
-		}
-	};
-	return (
-		<Dialog title={`Revoke “${unturned(target.name)}”?`} onClose={onClose}>
-			<p>
-				Whatever uses <code>{target.prefix}…</code> stops working at once, and so do the links that it made. This cannot
-				be undone.
-			</p>
-			<Trouble problem={problem} />
-			<div class="actions">
-				<button type="button" onClick={onClose}>
-					Keep it
-				</button>
-				<button type="button" class="danger" disabled={busy} onClick={() => void revoke()}>
-					Revoke the key
-				</button>
-			</div>
-		</Dialog>
 	);
 }
