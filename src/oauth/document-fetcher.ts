@@ -40,7 +40,7 @@ export function documentFetcher(options: FetcherOptions = SYSTEM): FetchDocument
 		} catch (error) {
 			if (error instanceof Refusal) throw error;
 			// What the network said stays here: it would tell a stranger about the inside.
-			throw unavailable('cannot be reached');
+			throw unavailable('cannot be reached from this server');
 		}
 	};
 }
