@@ -1,13 +1,11 @@
 import { useState } from 'preact/hooks';
-import { type Grant, listGrants, revokeGrant } from './api.ts';
+import { type Grant, revokeGrant } from './api.ts';
 import { unturned } from './own.ts';
-import { Done, Time, Trouble } from './parts.tsx';
+import { Done, Time } from './parts.tsx';
 import { Revoke } from './revoke.tsx';
-import { useLoad } from './use-load.ts';
 
 /** The apps that the person connected, and the end of a connection. */
-export function Apps() {
-	const grants = useLoad(listGrants, []);
+export function Apps({ grants, onEnded }: { readonly grants: readonly Grant[]; readonly onEnded: () => void }) {
 	const [ending, setEnding] = useState<Grant>();
 	const [ended, setEnded] = useState<string>();
 	return (
@@ -24,16 +22,15 @@ export function Apps() {
 					</span>
 				)}
 			</Done>
-			<Trouble problem={grants.problem} />
-			{grants.value?.length === 0 && (
+			{grants.length === 0 && (
 				<p class="muted">
 					No app is connected. <a href="/install">How to connect one</a>
 				</p>
 			)}
-			{grants.value !== undefined && grants.value.length > 0 && (
+			{grants.length > 0 && (
 				<div class="card list keys">
 					<ul aria-label="Connected apps">
-						{grants.value.map((grant) => (
+						{grants.map((grant) => (
 							<li key={grant.id}>
 								<div>
 									<h3>
@@ -72,7 +69,7 @@ export function Apps() {
 					onRevoked={() => {
 						setEnded(nameOf(ending));
 						setEnding(undefined);
-						grants.reload();
+						onEnded();
 					}}
 				>
 					It stops working at once, and so do the links that it made. What it wrote stays. To use it again, connect it

@@ -1,6 +1,6 @@
 import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { NewKey } from '../shared/new-key.tsx';
-import { createKey, type Key, listKeys, revokeKey } from './api.ts';
+import { createKey, type Grant, type Key, listGrants, listKeys, revokeKey } from './api.ts';
 import { Apps } from './apps.tsx';
 import { unturned } from './own.ts';
 import { Done, Time, Title, Trouble } from './parts.tsx';
@@ -17,7 +17,7 @@ addEventListener('beforeunload', (event) => {
 
 /** The account's API keys, which there are, a new one, and the end of one; and the apps that are connected without one. */
 export function KeysPage() {
-	const keys = useLoad(listKeys, []);
+	const loaded = useLoad(load, []);
 	const [made, setMade] = useState(unread);
 	const [revoking, setRevoking] = useState<Key>();
 	const [revoked, setRevoked] = useState<string>();
@@ -25,8 +25,8 @@ export function KeysPage() {
 		setRevoked(undefined);
 		setRevoking(key);
 	};
-	const live = keys.value?.filter((key) => key.revoked_at === null) ?? [];
-	const dead = keys.value?.filter((key) => key.revoked_at !== null) ?? [];
+	const live = loaded.value?.keys.filter((key) => key.revoked_at === null) ?? [];
+	const dead = loaded.value?.keys.filter((key) => key.revoked_at !== null) ?? [];
 	return (
 		<>
 			<Title text="Keys">
@@ -40,7 +40,7 @@ export function KeysPage() {
 					onMade={(key) => {
 						unread = key;
 						setMade(key);
-						keys.reload();
+						loaded.reload();
 					}}
 				/>
 			) : (
@@ -59,8 +59,8 @@ export function KeysPage() {
 					</span>
 				)}
 			</Done>
-			<Trouble problem={keys.problem} />
-			{keys.value !== undefined && live.length === 0 && <p class="muted">There is no live key.</p>}
+			<Trouble problem={loaded.problem} />
+			{loaded.value !== undefined && live.length === 0 && <p class="muted">There is no live key.</p>}
 			{live.length > 0 && <KeyList label="Live keys" keys={live} onRevoke={revoke} />}
 			{dead.length > 0 && (
 				<details>
@@ -77,16 +77,21 @@ export function KeysPage() {
 					onRevoked={() => {
 						setRevoked(revoking.name);
 						setRevoking(undefined);
-						keys.reload();
+						loaded.reload();
 					}}
 				>
 					Whatever uses <code>{revoking.prefix}…</code> stops working at once, and so do the links that it made. This
 					cannot be undone.
 				</Revoke>
 			)}
-			<Apps />
+			{loaded.value !== undefined && <Apps grants={loaded.value.grants} onEnded={loaded.reload} />}
 		</>
 	);
+}
+
+async function load(): Promise<{ keys: readonly Key[]; grants: readonly Grant[] }> {
+	const [keys, grants] = await Promise.all([listKeys(), listGrants()]);
+	return { keys, grants };
 }
 
 function CreateKey(props: { readonly onBegin: () => void; readonly onMade: (key: string) => void }) {
