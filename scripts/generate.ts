@@ -211,6 +211,13 @@ export const PATHS = {
 ${paths.join('\n')}
 } as const satisfies Record<keyof Operations, readonly [method: string, path: string]>;
 
+/** The limits in force; null where one is switched off. */
+export interface Limits {
+${Object.keys(contract['x-pumadb-limits'])
+	.map((name) => `\treadonly ${name}: number | null;`)
+	.join('\n')}
+}
+
 /** Every code that the service refuses a call with. */
 export type ServiceErrorCode =
 ${Object.entries(ERROR_CATALOGUE)

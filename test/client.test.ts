@@ -68,6 +68,8 @@ test('[12.1] every operation of the contract, with typed rows', async () => {
 	);
 	assert.equal((await tasks.restore(milk.id, 1)).status, 'open');
 	assert.equal(await tasks.deleteWhere({ status: 'done' }), 1);
+	assert.equal((await puma.limits()).maxTables, null);
+	assert.equal((await puma.limits()).maxRowBytes, 65_536);
 	assert.deepEqual(await puma.tables(), [{ name: 'tasks', rows: 1 }]);
 	const exported = await puma.export();
 	assert.deepEqual(exported, { tasks: await tasks.query() });

@@ -2,6 +2,7 @@ import { PumaError } from './errors.ts';
 import {
 	type ApiKey,
 	type CreateKeyAnswer,
+	type Limits,
 	type ListTablesAnswer,
 	type Operations,
 	PATHS,
@@ -24,6 +25,8 @@ export interface PumaOptions {
 	readonly maxRetries?: number | undefined;
 	/** The longest `Retry-After` that is waited for; a longer one fails at once: 60,000 milliseconds. */
 	readonly maxRetryAfterMs?: number | undefined;
+	/** Ends every call that has no signal of its own. */
+	readonly signal?: AbortSignal | undefined;
 	/** Work in a browser page, where everybody who opens it can read the key: false. */
 	readonly allowBrowser?: boolean | undefined;
 	/** In place of the global one: for proxies, or to watch calls. */
@@ -60,6 +63,7 @@ export class Puma {
 	readonly #transport: Transport;
 	readonly #signedIn: boolean;
 	readonly #maxRetries: number;
+	readonly #signal: AbortSignal | undefined;
 
 	/** @throws PumaError invalid_request, invalid_api_key, browser_refused */
 	constructor(options: PumaOptions) {
@@ -72,6 +76,7 @@ export class Puma {
 		this.url = originOf(options.url);
 		this.#signedIn = options.apiKey !== undefined;
 		this.#maxRetries = options.maxRetries ?? 4;
+		this.#signal = options.signal;
 		this.#transport = new Transport({
 			origin: this.url,
 			apiKey: options.apiKey === undefined ? undefined : plainKey(options.apiKey),
@@ -93,6 +98,13 @@ export class Puma {
 		return (await this.#call('listTables', {}, options)).tables;
 	}
 
+	/** The limits that this server has in force, by the document that it serves. Needs no API key. */
+	async limits(options: CallOptions = {}): Promise<Limits> {
+		const request = { ...this.#request('listTables', {}), target: '/openapi.json' };
+		const document = await this.#transport.json(request, this.#ended(options));
+		return (document as { 'x-pumadb-limits': Limits })['x-pumadb-limits'];
+	}
+
 	/** Every row of every table, as of one moment. */
 	async export(options: CallOptions = {}): Promise<Record<string, Row<AnyRow>[]>> {
 		return (await this.#call('exportTables', {}, options)).tables;
@@ -100,7 +112,7 @@ export class Puma {
 
 	/** The same as the bytes of its JSON, `{"tables":{…}}`, as they come in. `timeoutMs` counts until they begin. */
 	exportStream(options: CallOptions = {}): Promise<ReadableStream<Uint8Array>> {
-		return this.#transport.stream(this.#request('exportTables', {}), options);
+		return this.#transport.stream(this.#request('exportTables', {}), this.#ended(options));
 	}
 
 	/** The account's API keys, revoked ones too. */
@@ -132,8 +144,12 @@ export class Puma {
 		if (!this.#signedIn && PATHS[id][1].startsWith('/v1/')) {
 			throw new PumaError('missing_api_key', 'This call needs an API key: give `apiKey` to the client.');
 		}
-		return (await this.#transport.json(this.#request(id, input), options)) as never;
+		return (await this.#transport.json(this.#request(id, input), this.#ended(options))) as never;
 	};
+
+	#ended(options: CallOptions): CallOptions {
+		return options.signal === undefined ? { ...options, signal: this.#signal } : options;
+	}
 
 	#request(id: Id, input: CallInput): Request {
 		const [method, path] = PATHS[id];

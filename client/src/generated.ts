@@ -46,6 +46,20 @@ export const PATHS = {
 	revokeKey: ['DELETE', '/v1/_keys/{id}'],
 } as const satisfies Record<keyof Operations, readonly [method: string, path: string]>;
 
+/** The limits in force; null where one is switched off. */
+export interface Limits {
+	readonly maxTables: number | null;
+	readonly maxRowsPerTable: number | null;
+	readonly maxAccountBytes: number | null;
+	readonly maxRowBytes: number | null;
+	readonly maxBatchOperations: number | null;
+	readonly readsPerMinute: number | null;
+	readonly writesPerMinute: number | null;
+	readonly maxQueryLimit: number | null;
+	readonly maxVersionsPerRow: number | null;
+	readonly versionRetentionDays: number | null;
+}
+
 /** Every code that the service refuses a call with. */
 export type ServiceErrorCode =
 	/** 400: The body is not valid JSON in UTF-8. */

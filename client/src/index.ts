@@ -6,6 +6,7 @@ export type {
 	CreateQueryLinkAnswer,
 	CreateRowLinkAnswer,
 	CreateTextFieldLinkAnswer,
+	Limits,
 	ServiceErrorCode,
 } from './generated.ts';
 export { parseExact, stringifyExact } from './json.ts';

@@ -1,0 +1,67 @@
+import { Puma, PumaError } from '../../client/src/index.ts';
+import { textOf, UsageError, type Values } from './command.ts';
+import { DEFAULT_URL } from './connect.ts';
+import { loginPath, readLogin, saveLogin } from './login-file.ts';
+import { answer } from './output.ts';
+import { ask } from './prompt.ts';
+import type { Surroundings } from './surroundings.ts';
+
+/** Signs a person in, by magic link or with a key they have, and keeps the key. */
+export async function login(values: Values, around: Surroundings): Promise<number> {
+	const url = textOf(values, 'url') ?? (around.env.PUMADB_URL?.trim() || (earlierUrl(around) ?? DEFAULT_URL));
+	const puma = new Puma({ url, signal: around.stopped });
+	const apiKey = values['with-key']
+		? await askForKey(puma, around)
+		: await signIn(puma, textOf(values, 'email'), around);
+	// Seen to work before it takes the place of another.
+	await new Puma({ url: puma.url, apiKey, signal: around.stopped }).tables();
+	saveLogin(around.env, { url: puma.url, api_key: apiKey });
+	const path = loginPath(around.env);
+	await answer(
+		around,
+		values,
+		{ url: puma.url, login_file: path },
+		() => `Signed in to ${puma.url}. The API key is kept in ${path}.`,
+	);
+	const overruled = ['PUMADB_URL', 'PUMADB_API_KEY'].filter((name) => around.env[name]?.trim());
+	if (overruled.length > 0) around.complain(`Note: ${overruled.join(' and ')} is set, and wins over this login.`);
+	return 0;
+}
+
+function earlierUrl({ env }: Surroundings): string | undefined {
+	try {
+		return readLogin(env)?.url;
+	} catch {
+		// What cannot be read is about to be written anew.
+		return undefined;
+	}
+}
+
+async function askForKey(puma: Puma, around: Surroundings): Promise<string> {
+	const key = (await ask(around, `API key for ${puma.url}: `, true)).trim();
+	if (key === '') throw new UsageError('No API key was given.');
+	return key;
+}
+
+async function signIn(puma: Puma, given: string | undefined, around: Surroundings): Promise<string> {
+	const email = (given ?? (await ask(around, 'Email address: '))).trim();
+	if (email === '') throw new UsageError('No email address was given.');
+	const sent = await puma.requestMagicLink(email);
+	if (sent.dev_magic_link !== undefined) {
+		around.complain('This server sends no mail; its answer carries the sign-in link.');
+		return exchange(puma, sent.dev_magic_link);
+	}
+	around.complain(`A sign-in link is on its way to ${email}. Do not open it: paste it here.`);
+	return exchange(puma, (await ask(around, 'Link: ', true)).trim());
+}
+
+/** @param link the magic link, or its token alone */
+async function exchange(puma: Puma, link: string): Promise<string> {
+	const token = URL.canParse(link) ? new URL(link).searchParams.get('token') : link;
+	if (token === null || token === '' || /\s/.test(token)) {
+		throw new PumaError('invalid_magic_link', 'That is not a sign-in link: paste the whole address from the mail.', {
+			status: 401,
+		});
+	}
+	return (await puma.verifyMagicLink(token)).api_key;
+}
