@@ -3,7 +3,7 @@ import { UsageError, type Values } from './command.ts';
 import { connect } from './connect.ts';
 import { isId, readFilter } from './members.ts';
 import { answer } from './output.ts';
-import { confirm } from './prompt.ts';
+import { withPrompt } from './prompt.ts';
 import type { Surroundings } from './surroundings.ts';
 import { columnsOf, counted, tableText } from './table-text.ts';
 
@@ -43,13 +43,9 @@ async function deleteSeen(table: Table<AnyRow>, filter: Filter, around: Surround
 	const shown = rows.slice(0, SHOWN_ROWS);
 	around.complain(tableText(shown, columnsOf(shown), around.stderr.columns));
 	if (rows.length > shown.length) around.complain(`… and ${rows.length - shown.length} more`);
-	if (
-		!(await confirm(
-			around,
-			`Delete ${rows.length === 1 ? 'this row' : `these ${rows.length} rows`} from ${table.name}?`,
-		))
-	)
-		return undefined;
+	const which = rows.length === 1 ? 'this row' : `these ${rows.length} rows`;
+	const yes = await withPrompt(around, (prompt) => prompt.confirm(`Delete ${which} from ${table.name}?`));
+	if (!yes) return undefined;
 	return deleteThese(table, rows, filter);
 }
 

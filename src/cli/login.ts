@@ -3,16 +3,16 @@ import { textOf, UsageError, type Values } from './command.ts';
 import { DEFAULT_URL } from './connect.ts';
 import { loginPath, readLogin, saveLogin } from './login-file.ts';
 import { answer } from './output.ts';
-import { ask } from './prompt.ts';
+import { type Prompt, withPrompt } from './prompt.ts';
 import type { Surroundings } from './surroundings.ts';
 
 /** Signs a person in, by magic link or with a key they have, and keeps the key. */
 export async function login(values: Values, around: Surroundings): Promise<number> {
 	const url = textOf(values, 'url') ?? (around.env.PUMADB_URL?.trim() || (earlierUrl(around) ?? DEFAULT_URL));
 	const puma = new Puma({ url, signal: around.stopped });
-	const apiKey = values['with-key']
-		? await askForKey(puma, around)
-		: await signIn(puma, textOf(values, 'email'), around);
+	const apiKey = await withPrompt(around, (prompt) =>
+		values['with-key'] ? askForKey(puma, prompt) : signIn(puma, textOf(values, 'email'), prompt, around),
+	);
 	// Seen to work before it takes the place of another.
 	await new Puma({ url: puma.url, apiKey, signal: around.stopped }).tables();
 	saveLogin(around.env, { url: puma.url, api_key: apiKey });
@@ -37,14 +37,14 @@ function earlierUrl({ env }: Surroundings): string | undefined {
 	}
 }
 
-async function askForKey(puma: Puma, around: Surroundings): Promise<string> {
-	const key = (await ask(around, `API key for ${puma.url}: `, true)).trim();
+async function askForKey(puma: Puma, prompt: Prompt): Promise<string> {
+	const key = (await prompt.ask(`API key for ${puma.url}: `, true)).trim();
 	if (key === '') throw new UsageError('No API key was given.');
 	return key;
 }
 
-async function signIn(puma: Puma, given: string | undefined, around: Surroundings): Promise<string> {
-	const email = (given ?? (await ask(around, 'Email address: '))).trim();
+async function signIn(puma: Puma, given: string | undefined, prompt: Prompt, around: Surroundings): Promise<string> {
+	const email = (given ?? (await prompt.ask('Email address: '))).trim();
 	if (email === '') throw new UsageError('No email address was given.');
 	const sent = await puma.requestMagicLink(email);
 	if (sent.dev_magic_link !== undefined) {
@@ -52,7 +52,7 @@ async function signIn(puma: Puma, given: string | undefined, around: Surrounding
 		return exchange(puma, sent.dev_magic_link);
 	}
 	around.complain(`A sign-in link is on its way to ${email}. Do not open it: paste it here.`);
-	return exchange(puma, (await ask(around, 'Link: ', true)).trim());
+	return exchange(puma, (await prompt.ask('Link: ', true)).trim());
 }
 
 /** @param link the magic link, or its token alone */
