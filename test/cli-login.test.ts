@@ -126,6 +126,23 @@ test('[13.6] a login that others may read, or that is damaged, is refused', asyn
 	assert.equal((await home.run(['login', '--with-key', '--url', server.url], { input: `${ada.key}\n` })).code, 0);
 });
 
+test('[13.6] mcp speaks to the server of the login', async () => {
+	const home = makeHome();
+	const hello = `${JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/list' })}\n`;
+	const none = await home.run(['mcp'], { input: hello });
+	assert.equal(none.code, 2);
+	assert.match(none.err, /Sign in by "pumadb login"/);
+	await home.run(['login', '--with-key', '--url', server.url], { input: `${ada.key}\n` });
+	for (const args of [['mcp'], ['mcp', '--url', server.url]]) {
+		const { code, out, err } = await home.run(args, { input: hello });
+		assert.equal(code, 0, err);
+		assert.equal(JSON.parse(out).result.tools.length, 19);
+	}
+	const other = await home.run(['mcp', '--url', 'https://other.example.com'], { input: hello });
+	assert.equal(other.code, 2);
+	assert.match(other.err, /Set PUMADB_API_KEY/);
+});
+
 test('[13.6] logout revokes the key and forgets it', async () => {
 	const home = makeHome();
 	await home.run(['login', '--url', server.url, '--email', 'out@example.com']);

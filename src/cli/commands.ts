@@ -22,7 +22,7 @@ const OPERATOR: readonly Omit<Command, 'group'>[] = [
 		words: 'mcp',
 		summary: "speak MCP on standard input and output, for an agent's client",
 		flags: {
-			url: 'address of a server; its API key is read from PUMADB_API_KEY',
+			url: 'address of a server (default: PUMADB_URL, or the login); the API key is that of PUMADB_API_KEY, or of the login',
 			...DATA_DIR,
 			account: 'without --url: email address of the account whose rows these are',
 		},
