@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -216,7 +216,9 @@ test('[12.6] a filter with an undefined member is refused: it would match more',
 test('[12.6] whatever number is stored comes back as it was sent', async () => {
 	const table = puma.table<{ numbers: number[] }>('numbers');
 	const { id } = await table.add({ numbers: [] });
-	const large = fc.integer({ min: 53, max: 69 }).chain((bits) => fc.double({ min: 2 ** bits, max: 2 ** (bits + 1) }));
+	const large = fc
+		.integer({ min: 53, max: 69 })
+		.chain((bits) => fc.double({ min: 2 ** bits, max: 2 ** (bits + 1), noNaN: true }));
 	const number = fc.oneof(fc.double({ noNaN: true, noDefaultInfinity: true }), large.map(Math.round));
 	const numbers = fc.array(number, { maxLength: 20 });
 	await fc.assert(
@@ -365,6 +367,53 @@ for (const [name, { run, args }] of Object.entries(RUNTIMES)) {
 		});
 	});
 }
+
+test('[12.1] packed, it installs and compiles, and the example of its README runs', async () => {
+	const eve = await signIn(server);
+	const dir = temporaryDir();
+	const run = (command: string, args: readonly string[], cwd: string): string => {
+		const env = { ...process.env, PUMADB_URL: server.url, PUMADB_API_KEY: eve.key };
+		const { stdout, stderr, status } = spawnSync(command, args, { cwd, encoding: 'utf8', env });
+		assert.equal(status, 0, `${stdout}${stderr}`);
+		return stdout;
+	};
+	const packed = run('npm', ['pack', '--silent', '--pack-destination', dir], join(ROOT, 'client'))
+		.trim()
+		.split('\n')
+		.at(-1)!;
+	const files = run('tar', ['-tzf', packed], dir).trim().split('\n');
+	for (const wanted of ['dist/index.js', 'dist/index.d.ts', 'README.md', 'LICENSE', 'package.json']) {
+		assert.ok(files.includes(`package/${wanted}`), wanted);
+	}
+	assert.ok(
+		files.every((file) => /^package\/(dist\/[\w.]+|README\.md|LICENSE|package\.json)$/.test(file)),
+		files.join(' '),
+	);
+	const installed = join(dir, 'node_modules/@pumadb/client');
+	mkdirSync(installed, { recursive: true });
+	run('tar', ['-xzf', packed, '-C', installed, '--strip-components=1'], dir);
+	const readme = readFileSync(join(installed, 'README.md'), 'utf8');
+	const example = /```ts\n([\s\S]*?)```/.exec(readme)![1]!;
+	writeFileSync(join(dir, 'package.json'), '{"type":"module"}');
+	writeFileSync(join(dir, 'example.ts'), example);
+	writeFileSync(
+		join(dir, 'tsconfig.json'),
+		JSON.stringify({
+			compilerOptions: {
+				strict: true,
+				module: 'nodenext',
+				target: 'es2023',
+				noEmit: true,
+				types: ['node'],
+				typeRoots: [join(ROOT, 'node_modules/@types')],
+			},
+			files: ['example.ts'],
+		}),
+	);
+	run(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', dir], dir);
+	run(process.execPath, ['example.ts'], dir);
+	assert.equal((await eve.rows('tasks', { filter: { title: 'Water plants' } })).length, 1);
+});
 
 test('[12.2] an error is told from others', () => {
 	assert.ok(isPumaError(new PumaError('timeout', 'x')));

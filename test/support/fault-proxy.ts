@@ -78,6 +78,8 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
 	}
 	server.listen(0, '127.0.0.1');
 	await once(server, 'listening');
+	// A test that fails before it stops the proxy is not to hang.
+	server.unref();
 	const proxy: FaultProxy = {
 		url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
 		target,
