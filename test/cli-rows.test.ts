@@ -134,8 +134,8 @@ test('[13.1] export: to standard output, and to a private file that is whole', a
 	proxy.rule = () => 'answer cut';
 	const cut = await home.run(['export', file, '--force'], { env: { PUMADB_URL: proxy.url } });
 	await proxy.stop();
-	assert.equal(cut.code, 1, cut.err);
-	assert.match(cut.err, /^pumadb export: [^\n]+\n$/);
+	assert.equal(cut.code, 5, cut.err);
+	assert.match(cut.err, /^pumadb export: The connection broke before the export was whole\. Try again\.\n$/);
 	assert.deepEqual(JSON.parse(readFileSync(file, 'utf8')), expected, 'what was there is kept');
 	assert.equal(existsSync(`${file}.partial`), false);
 });
@@ -188,6 +188,10 @@ test('[13.3] every failure has one sentence and its exit code, as the help lists
 		[1, ['batch', 'tasks', 'no-such-file'], /no-such-file does not exist\./],
 		[1, ['import', 'no-such-file', '--table', 't'], /no-such-file does not exist\./],
 	];
+	const group = await home.run(['keys']);
+	assert.equal(group.code, 2);
+	assert.match(group.err, /^There is no command "keys"\. There are: keys create, keys list, keys revoke\.\n$/);
+	assert.equal(await good(['help', 'get']), await good(['get', '--help']));
 	const help = await good(['--help']);
 	for (const code of [0, 1, 2, 3, 4, 5, 130, 141]) assert.match(help, new RegExp(`^ +${code}  \\w`, 'm'));
 	await Promise.all(

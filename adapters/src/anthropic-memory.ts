@@ -130,10 +130,10 @@ export class PumaMemory implements MemoryToolHandlers {
 		return file;
 	}
 
-	/** The file at the path, or all files below it. */
+	/** The file at the path, or all files below it. A creation that was cut short may have left a second row: it is one of them. */
 	async #at(path: string): Promise<Row<File>[]> {
-		const file = await this.#find(path);
-		return file === undefined ? this.#inside(path) : [file];
+		const files = await this.#files.query({ filter: { scope: this.#scope, path } });
+		return files.length > 0 ? files : this.#inside(path);
 	}
 
 	async #inside(path: string): Promise<Row<File>[]> {

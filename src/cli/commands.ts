@@ -95,12 +95,7 @@ export async function runCommand(args: readonly string[], around: Surroundings):
 	const command = COMMANDS.find(
 		({ words, takes }) => words.split(' ').every((word, i) => args[i] === word) && (takes?.(args) ?? true),
 	);
-	if (command === undefined) {
-		const help = args.length === 0 || args[0] === '--help' || args[0] === '-h' || args[0] === 'help';
-		if (help) around.print(overview(COMMANDS));
-		else around.complain(`There is no command "${args.slice(0, 2).join(' ')}". "pumadb --help" lists them.`);
-		return help ? 0 : 2;
-	}
+	if (command === undefined) return noCommand(args, around);
 	let values: Values = { json: args.includes('--json') && 'json' in command.flags };
 	try {
 		const parsed = parse(command, args.slice(command.words.split(' ').length));
@@ -114,6 +109,20 @@ export async function runCommand(args: readonly string[], around: Surroundings):
 	} catch (error) {
 		return tellFailure(command.words, error, values, around);
 	}
+}
+
+/** Help, or what there is in place of a command that there is not. */
+function noCommand(args: readonly string[], around: Surroundings): number | Promise<number> {
+	const [first] = args;
+	if (first === 'help' && args.length > 1) return runCommand([...args.slice(1), '--help'], around);
+	if (first === undefined || first === '--help' || first === '-h' || first === 'help') {
+		around.print(overview(COMMANDS));
+		return 0;
+	}
+	const near = new Set(COMMANDS.flatMap(({ words }) => (words.startsWith(`${first} `) ? [words] : [])));
+	const hint = near.size > 0 ? `There are: ${[...near].join(', ')}.` : '"pumadb --help" lists them.';
+	around.complain(`There is no command "${args.slice(0, 2).join(' ')}". ${hint}`);
+	return 2;
 }
 
 function parse(command: Command, args: string[]): { values: Values; positionals: string[] } {

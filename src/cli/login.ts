@@ -1,4 +1,5 @@
 import { Puma, PumaError } from '../../client/src/index.ts';
+import { isLoopback } from '../config.ts';
 import { textOf, UsageError, type Values } from './command.ts';
 import { DEFAULT_URL } from './connect.ts';
 import { loginPath, readLogin, saveLogin } from './login-file.ts';
@@ -10,6 +11,10 @@ import type { Surroundings } from './surroundings.ts';
 export async function login(values: Values, around: Surroundings): Promise<number> {
 	const url = textOf(values, 'url') ?? (around.env.PUMADB_URL?.trim() || (earlierUrl(around) ?? DEFAULT_URL));
 	const puma = new Puma({ url, signal: around.stopped });
+	const { protocol, hostname } = new URL(puma.url);
+	if (protocol === 'http:' && !isLoopback(hostname)) {
+		around.complain(`Note: ${puma.url} is not encrypted; who is on the way reads the key. Use https where you can.`);
+	}
 	const apiKey = await withPrompt(around, (prompt) =>
 		values['with-key'] ? askForKey(puma, prompt) : signIn(puma, textOf(values, 'email'), prompt, around),
 	);
