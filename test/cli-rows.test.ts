@@ -2,10 +2,12 @@ import assert from 'node:assert/strict';
 import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { COMMANDS } from '../src/cli/commands.ts';
+import { EXIT_MEANINGS } from '../src/cli/exit-codes.ts';
 import { type Client, signIn } from './support/client.ts';
 import { type Home, makeHome } from './support/command-line.ts';
 import { deadUrl, startFaultProxy } from './support/fault-proxy.ts';
-import { NO_RATE_LIMITS, startServer, type TestServer } from './support/server.ts';
+import { NO_RATE_LIMITS, ROOT, startServer, type TestServer } from './support/server.ts';
 
 let server: TestServer;
 let ada: Client;
@@ -193,7 +195,14 @@ test('[13.3] every failure has one sentence and its exit code, as the help lists
 	assert.match(group.err, /^There is no command "keys"\. There are: keys create, keys list, keys revoke\.\n$/);
 	assert.equal(await good(['help', 'get']), await good(['get', '--help']));
 	const help = await good(['--help']);
-	for (const code of [0, 1, 2, 3, 4, 5, 130, 141]) assert.match(help, new RegExp(`^ +${code}  \\w`, 'm'));
+	const page = readFileSync(join(ROOT, 'docs/command-line.md'), 'utf8');
+	for (const [code, meaning] of EXIT_MEANINGS) {
+		assert.ok(help.includes(`${code}  ${meaning}`));
+		assert.ok(page.includes(`| ${code} | ${meaning.replace('it failed', 'failed')} |`), meaning);
+	}
+	for (const { words, group } of COMMANDS) {
+		if (group === 'person') assert.match(page, new RegExp(`\`${words}\\b|, \`${words}`), words);
+	}
 	await Promise.all(
 		cases.map(async ([code, args, says, env = {}]) => {
 			const ran = await home.run(args, { env });

@@ -1,5 +1,5 @@
 import { text as readText } from 'node:stream/consumers';
-import { parseExact, type Scalar } from '../../client/src/index.ts';
+import { PumaError, parseExact, type Scalar } from '../../client/src/index.ts';
 import { UsageError } from './command.ts';
 import type { Surroundings } from './surroundings.ts';
 
@@ -43,11 +43,13 @@ function objectOf(text: string, what: string): Members {
 	throw new UsageError(`${what} must be one JSON object, such as {"title":"Buy milk"}.`);
 }
 
-/** @throws UsageError for what is no JSON */
+/** @throws UsageError for what is no JSON; PumaError for a number that would not stay what it is */
 export function parseJson(text: string, what: string): unknown {
 	try {
 		return parseExact(text);
 	} catch (error) {
+		if (error instanceof PumaError)
+			throw new PumaError(error.code, `${what}: ${error.message}`, { details: error.details });
 		if (!(error instanceof SyntaxError)) throw error;
 		throw new UsageError(`${what} is not JSON: ${error.message}.`);
 	}
