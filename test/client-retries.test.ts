@@ -34,6 +34,11 @@ const SERVICE_503: Fault = {
 	headers: { 'content-type': 'application/json' },
 	body: '{"error":{"code":"shutting_down","message":"The server is stopping."}}',
 };
+const DISK_503: Fault = {
+	status: 503,
+	headers: { 'content-type': 'application/json' },
+	body: '{"error":{"code":"storage_unavailable","message":"The server cannot write now."}}',
+};
 const GATEWAY_502: Fault = { status: 502, body: '<h1>Bad gateway</h1>' };
 
 async function failureOf(call: Promise<unknown>): Promise<PumaError> {
@@ -45,8 +50,9 @@ async function failureOf(call: Promise<unknown>): Promise<PumaError> {
 	return error;
 }
 
-for (const fault of ['dropped', 'answer lost', 'answer cut', GATEWAY_502, SERVICE_503] as const) {
-	const name = typeof fault === 'string' ? fault : `status ${fault.status}`;
+for (const fault of ['dropped', 'answer lost', 'answer cut', GATEWAY_502, SERVICE_503, DISK_503] as const) {
+	const name =
+		typeof fault === 'string' ? fault : (/"code":"(\w+)/.exec(fault.body ?? '')?.[1] ?? `status ${fault.status}`);
 	test(`[12.3] ${name}: an add and a batch of adds are sent again and stored once`, async () => {
 		const rows = client().table(table);
 		proxy.faults.push(fault, fault);
@@ -92,13 +98,13 @@ for (const [name, write] of Object.entries(OTHER_WRITES)) {
 	test(`[12.2] [12.3] ${name}: is not sent again where it may have been done, and the error says so`, async () => {
 		const { id } = await ada.add(table, { n: 0 });
 		await ada.post(`/v1/${table}/update_row`, { id, patch: {} });
-		for (const fault of ['answer lost', 'answer cut', GATEWAY_502] as const) {
+		for (const fault of ['answer lost', 'answer cut', GATEWAY_502, DISK_503] as const) {
 			proxy.seen.length = 0;
 			proxy.faults.push(fault);
 			const error = await failureOf(write(client(), id, {}));
 			assert.equal(error.maybeDone, true);
 			assert.equal(proxy.seen.length, 1);
-			if (fault !== GATEWAY_502) assert.match(error.message, /may have been made or not/);
+			if (typeof fault === 'string') assert.match(error.message, /may have been made or not/);
 		}
 	});
 	test(`[12.3] ${name}: is sent again after a refusal for a passing reason, and where the caller says so`, async () => {
@@ -152,6 +158,13 @@ test('[12.3] refusals that ask for something else are not sent again', async () 
 		assert.equal(error.maybeDone, false);
 		assert.equal(proxy.seen.length, 1);
 	}
+});
+
+test('[12.2] a server that fails in the middle of a change: it may have been made, and a read changes nothing', async () => {
+	const fault: Fault = { ...DISK_503, status: 500, body: '{"error":{"code":"internal_error","message":"It failed."}}' };
+	proxy.faults.push(fault, fault);
+	assert.equal((await failureOf(client().table(table).add({ n: 1 }))).maybeDone, true);
+	assert.equal((await failureOf(client().table(table).query())).maybeDone, false);
 });
 
 test('[12.3] a storm of faults: every add is stored once, none is lost', async () => {

@@ -39,7 +39,7 @@ export class PumaError extends Error {
 	readonly requestId: string | undefined;
 	/** How long the server asked to wait. */
 	readonly retryAfterSeconds: number | undefined;
-	/** The call may have been done, for no answer says that it was not. Always false for reads. */
+	/** The change may have been made: there was no answer, or the server failed in the middle of it. Always false for reads. */
 	readonly maybeDone: boolean;
 	/** Of an add or a batch of adds: sent again with this key within 24 hours, nothing is stored twice. */
 	readonly idempotencyKey: string | undefined;

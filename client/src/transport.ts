@@ -51,10 +51,11 @@ const PASSING: ReadonlySet<string> = new Set([
 	'rate_limited',
 	'overloaded',
 	'shutting_down',
-	'storage_unavailable',
 	'mail_unavailable',
 	'request_timeout',
 ] satisfies ErrorCode[]);
+/** Faults of the server in the middle of a call: what was done by then, nobody can be sure of. */
+const UNSURE: ReadonlySet<string> = new Set(['storage_unavailable', 'internal_error'] satisfies ErrorCode[]);
 /** Statuses by which something between client and server says that it could not reach the server, or not in time. */
 const GATEWAY_STATUSES: ReadonlySet<number> = new Set([429, 502, 503, 504]);
 /** What Node, Deno and Bun call a connection that was never made. */
@@ -164,9 +165,10 @@ function refused(response: Response, text: string, request: Request): Failure {
 	};
 	const body = errorIn(text);
 	if (body !== undefined) {
-		// The service says of each refusal that nothing was done.
-		const error = new PumaError(body.code, body.message, { ...facts, details: body.details });
-		return { error, passing: PASSING.has(body.code), notDone: true };
+		const unsure = UNSURE.has(body.code);
+		const maybeDone = request.changes && unsure;
+		const error = new PumaError(body.code, body.message, { ...facts, details: body.details, maybeDone });
+		return { error, passing: PASSING.has(body.code) || body.code === 'storage_unavailable', notDone: !unsure };
 	}
 	return strange(status, request, facts);
 }
