@@ -13,6 +13,7 @@ import type { StandardHeaders } from './eras.ts';
 import { CODES, EXAMPLE, errorMessage, ProtocolError } from './message.ts';
 import { corsHeaders, preflightHeaders, refuseForeign } from './origin.ts';
 import { Protocol, type Reply } from './protocol.ts';
+import type { Tool } from './tool.ts';
 
 const PATH = '/mcp';
 
@@ -21,6 +22,8 @@ export interface McpOptions {
 	readonly origins: readonly string[];
 	/** Told of what is no refusal. */
 	readonly onFault: (exchange: Exchange, error: unknown) => void;
+	/** In place of the product's. */
+	readonly tools?: readonly Tool[] | undefined;
 }
 
 /**
@@ -28,10 +31,10 @@ export interface McpOptions {
  * are no sessions and no streams, so `GET` and `DELETE` are 405. What is refused before a message was read has the error body
  * of the service; from then on errors are JSON-RPC's.
  */
-export function addMcp(router: Router, parts: FaceParts, { origins, onFault }: McpOptions): void {
+export function addMcp(router: Router, parts: FaceParts, { origins, onFault, tools }: McpOptions): void {
 	const { gate, answers, budget } = parts;
 	const { context } = gate;
-	const protocol = new Protocol(context, true);
+	const protocol = new Protocol(context, true, tools);
 	const maxBytes = maxBodyBytes(context.limits, true);
 
 	async function post(exchange: Exchange): Promise<void> {
@@ -90,19 +93,18 @@ export function addMcp(router: Router, parts: FaceParts, { origins, onFault }: M
 		throw new Refusal('method_not_allowed', message, { allow: 'POST, OPTIONS' });
 	});
 
-	router.add(PATH, {
+	const routes = {
 		POST: { handler: guarded(post), operation: undefined },
-		GET: { handler: refuseMethod, operation: undefined },
-		DELETE: { handler: refuseMethod, operation: undefined },
 		// Browsers ask without credentials, so this is answered before anybody is known.
 		OPTIONS: {
 			operation: undefined,
-			handler: (exchange) => {
+			handler: (exchange: Exchange) => {
 				exchange.headers = corsHeaders(exchange.request, context.publicUrl, origins);
 				answers.text(exchange, 204, preflightHeaders(), '');
 			},
 		},
-	});
+	};
+	router.add(PATH, routes, { handler: refuseMethod, operation: undefined });
 }
 
 /** Reads a message, or answers that it cannot be read. */

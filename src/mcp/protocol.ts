@@ -4,11 +4,10 @@ import { isObject, type Json, type JsonDocument, type JsonObject, member } from 
 import type { Context } from '../operations/context.ts';
 import type { RateState } from '../operations/run.ts';
 import { Arguments } from './arguments.ts';
-import { callTool, type ToolCaller, type ToolOutcome } from './call-tool.ts';
 import { type Era, eraOf, negotiated, STATELESS_VERSION, type StandardHeaders } from './eras.ts';
 import { instructions } from './instructions.ts';
 import { CODES, errorMessage, idOf, ProtocolError, type Request, readMessage } from './message.ts';
-import type { Tool } from './tool.ts';
+import type { Tool, ToolCaller, ToolResult } from './tool.ts';
 import { allTools, LINK_TOOL_NAMES } from './tools.ts';
 
 /**
@@ -26,11 +25,14 @@ export class Protocol {
 	#lists: string | undefined;
 	#identity: string | undefined;
 
-	/** @param links are the tools that make links there? */
-	constructor(context: Context, links: boolean) {
+	/**
+	 * @param links is there a server that shows what is behind links?
+	 * @param tools in the order in which they are listed.
+	 */
+	constructor(context: Context, links: boolean, tools: readonly Tool[] = allTools(context.limits, links)) {
 		this.#context = context;
 		this.#links = links;
-		this.#tools = new Map(allTools(context.limits, links).map((tool) => [tool.name, tool]));
+		this.#tools = new Map(tools.map((tool) => [tool.name, tool]));
 	}
 
 	/**
@@ -52,8 +54,8 @@ export class Protocol {
 	async #answerRequest(request: Request, era: Era, document: JsonDocument, calls: Calls): Promise<Reply> {
 		const { id, method } = request;
 		if (method === 'tools/call') {
-			const outcome = await this.#callTool(request, document, calls);
-			return { ...this.#result(id, era, outcomeMembers(outcome), replayedMeta(outcome)), rate: outcome.rate };
+			const result = await this.#callTool(request, document, calls);
+			return { ...this.#result(id, era, result.members, result.meta), rate: result.rate };
 		}
 		const members = this.#members(method, era, request.params);
 		if (members !== undefined) return this.#result(id, era, members);
@@ -77,7 +79,7 @@ export class Protocol {
 		return `"protocolVersion":"${version}",${this.#capabilities()},"serverInfo":${this.#serverInfo()}`;
 	}
 
-	async #callTool({ params }: Request, document: JsonDocument, calls: Calls): Promise<ToolOutcome> {
+	async #callTool({ params }: Request, document: JsonDocument, calls: Calls): Promise<ToolResult> {
 		const name = params === undefined ? undefined : member(params, 'name');
 		const tool = typeof name === 'string' ? this.#tools.get(name) : undefined;
 		if (tool === undefined) throw this.#noTool(name);
@@ -85,7 +87,7 @@ export class Protocol {
 		if (args === undefined) {
 			throw new ProtocolError(CODES.invalidParams, `The arguments of ${tool.name} must be an object.`, 200);
 		}
-		return callTool(tool, args, { ...calls, links: this.#links });
+		return tool.call(args, { ...calls, links: this.#links });
 	}
 
 	#noTool(name: Json | undefined): ProtocolError {
@@ -149,16 +151,6 @@ const CACHED = '"ttlMs":300000,"cacheScope":"private"';
 
 function joined(...members: readonly string[]): string {
 	return members.filter((text) => text !== '').join(',');
-}
-
-/** The answer as data, and once more as text, for clients that know no structured content (MCP 2025-11-25, tools, 5.2.6). */
-function outcomeMembers({ text, isError }: ToolOutcome): string {
-	const content = `"content":[{"type":"text","text":${JSON.stringify(text)}}],"structuredContent":${text}`;
-	return isError ? `${content},"isError":true` : content;
-}
-
-function replayedMeta({ replayed }: ToolOutcome): string {
-	return replayed ? '"pumadb/idempotencyReplayed":true' : '';
 }
 
 function listed({ name, title, description, inputSchema, outputSchema, annotations }: Tool): object {

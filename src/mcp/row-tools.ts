@@ -22,10 +22,10 @@ import {
 	TABLE,
 	VERSION,
 } from './schemas.ts';
-import type { Tool } from './tool.ts';
+import type { OperationTool } from './tool.ts';
 
 /** The tools that read and write rows. */
-export function rowTools(limits: Limits): readonly Tool[] {
+export function rowTools(limits: Limits): readonly OperationTool[] {
 	const rows = inWords(limits.maxRowsPerTable);
 	const bytes = inWords(limits.maxRowBytes);
 	const operations = inWords(limits.maxBatchOperations);
