@@ -5,6 +5,7 @@ import { finishQuery, MAX_BYTES, MAX_ROWS } from './query.ts';
 import {
 	ADDS,
 	ANSWERED_ROW,
+	ANY_OBJECT,
 	CHANGES,
 	COUNT,
 	FILTER,
@@ -116,7 +117,7 @@ export function rowTools(limits: Limits): readonly OperationTool[] {
 			outputSchema: output(
 				object(['results'], {
 					results: list(
-						object(['index', 'action', 'result'], { index: COUNT, action: { type: 'string' }, result: {} }),
+						object(['index', 'action', 'result'], { index: COUNT, action: { type: 'string' }, result: ANY_OBJECT }),
 					),
 				}),
 			),
