@@ -1,4 +1,5 @@
 import { errorBody, Refusal } from '../errors.ts';
+import type { Answer } from '../operations/context.ts';
 import { rateLimited } from '../operations/run.ts';
 import type { Arguments } from './arguments.ts';
 import type { OperationTool, Tool, ToolCaller, ToolResult } from './tool.ts';
@@ -19,12 +20,27 @@ async function callOperation(
 		if (rate !== undefined && !rate.admitted) throw rateLimited(rate);
 		const answer = await gate.run(tool.operation, { ...tool.input(args), caller });
 		const text = (await tool.finish?.(answer, { gate, caller, arguments: args, links })) ?? (answer.body as string);
-		return { members: contentOf(text), meta: answer.replayed === true ? REPLAYED : '', rate };
+		const members = text === answer.body ? contentOfAnswer(answer) : contentOf(text);
+		return { members, meta: answer.replayed === true ? REPLAYED : '', rate };
 	} catch (error) {
 		const refusal = error instanceof Refusal ? error : internalError(onFault(error));
 		if (refusal.cause !== undefined) onFault(refusal.cause);
 		return { members: `${contentOf(errorBody(refusal))},"isError":true`, meta: '', rate };
 	}
+}
+
+/** Made of answers that are given again, as long as they are: to quote 8 KB costs as much as to read and send them. */
+const ready = new WeakMap<Answer, string>();
+
+/** The same for an answer as its operation gave it. */
+function contentOfAnswer(answer: Answer): string {
+	if (answer.ready !== true) return contentOf(answer.body as string);
+	let members = ready.get(answer);
+	if (members === undefined) {
+		members = contentOf(answer.body as string);
+		ready.set(answer, members);
+	}
+	return members;
 }
 
 const REPLAYED = '"pumadb/idempotencyReplayed":true';
