@@ -30,14 +30,14 @@ async function callOperation(
 }
 
 /** Made of answers that are given again, as long as they are: to quote 8 KB costs as much as to read and send them. */
-const ready = new WeakMap<Answer, string>();
+const ready = new WeakMap<Answer, Buffer>();
 
 /** The same for an answer as its operation gave it. */
-function contentOfAnswer(answer: Answer): string {
+function contentOfAnswer(answer: Answer): string | Buffer {
 	if (answer.ready !== true) return contentOf(answer.body as string);
 	let members = ready.get(answer);
 	if (members === undefined) {
-		members = contentOf(answer.body as string);
+		members = Buffer.from(contentOf(answer.body as string));
 		ready.set(answer, members);
 	}
 	return members;

@@ -74,7 +74,9 @@ export function addMcp(router: Router, parts: FaceParts, { origins, onFault, too
 	}
 
 	function send(exchange: Exchange, { status, body }: Reply): void {
-		answers.text(exchange, status, body === undefined ? [] : ['Content-Type', JSON_TYPE], body ?? '');
+		if (body === undefined) answers.text(exchange, status, [], '');
+		else if (typeof body === 'string') answers.text(exchange, status, ['Content-Type', JSON_TYPE], body);
+		else answers.parts(exchange, status, ['Content-Type', JSON_TYPE], body);
 	}
 
 	/** Who calls is asked before where from: an unknown caller is told how to become known, wherever it is (401 before 403). */

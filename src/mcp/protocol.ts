@@ -6,7 +6,7 @@ import type { RateState } from '../operations/run.ts';
 import { Arguments } from './arguments.ts';
 import { type Era, eraOf, negotiated, STATELESS_VERSION, type StandardHeaders } from './eras.ts';
 import { instructions } from './instructions.ts';
-import { CODES, errorMessage, idOf, ProtocolError, type Request, readMessage } from './message.ts';
+import { CODES, errorMessage, idOf, type Outgoing, ProtocolError, type Request, readMessage } from './message.ts';
 import type { Tool, ToolCaller, ToolResult } from './tool.ts';
 import { allTools, LINK_TOOL_NAMES } from './tools.ts';
 
@@ -22,7 +22,7 @@ export class Protocol {
 	readonly #links: boolean;
 	readonly #tools: ReadonlyMap<string, Tool>;
 	/** Members of answers that never change, built once they are asked for: the server's own URL is known late. */
-	#lists: string | undefined;
+	readonly #lists = new Map<Era, Buffer>();
 	#identity: string | undefined;
 
 	/**
@@ -64,10 +64,10 @@ export class Protocol {
 	}
 
 	/** The members of the result of a method that only tells; undefined for a method that there is not. */
-	#members(method: string, era: Era, params: JsonObject | undefined): string | undefined {
+	#members(method: string, era: Era, params: JsonObject | undefined): string | Buffer | undefined {
 		if (method === 'tools/list') {
 			refuseCursor(params);
-			return era === 'stateless' ? `${CACHED},${this.#toolList()}` : this.#toolList();
+			return this.#toolList(era);
 		}
 		if (era === 'stateless') {
 			if (method !== 'server/discover') return undefined;
@@ -101,17 +101,29 @@ export class Protocol {
 	}
 
 	/** @param members JSON text; none where it is empty. @param meta members of `_meta`, as JSON text. */
-	#result(id: string, era: Era, members: string, meta = ''): Reply {
+	#result(id: string, era: Era, members: string | Buffer, meta = ''): Reply {
 		const metas =
 			era === 'stateless' ? joined(`"io.modelcontextprotocol/serverInfo":${this.#serverInfo()}`, meta) : meta;
-		const head = era === 'stateless' ? '"resultType":"complete"' : '';
-		const inner = joined(head, metas === '' ? '' : `"_meta":{${metas}}`, members);
-		return { status: 200, body: `{"jsonrpc":"2.0","id":${id},"result":{${inner}}}`, rate: undefined };
+		const first = joined(
+			era === 'stateless' ? '"resultType":"complete"' : '',
+			metas === '' ? '' : `"_meta":{${metas}}`,
+		);
+		const head = `{"jsonrpc":"2.0","id":${id},"result":{`;
+		const body =
+			typeof members === 'string'
+				? `${head}${joined(first, members)}}}`
+				: [first === '' ? head : `${head}${first},`, members, '}}'];
+		return { status: 200, body, rate: undefined };
 	}
 
-	#toolList(): string {
-		this.#lists ??= JSON.stringify({ tools: [...this.#tools.values()].map(listed) }).slice(1, -1);
-		return this.#lists;
+	#toolList(era: Era): Buffer {
+		let list = this.#lists.get(era);
+		if (list === undefined) {
+			const tools = `"tools":${JSON.stringify([...this.#tools.values()].map(listed))}`;
+			list = Buffer.from(era === 'stateless' ? `${CACHED},${tools}` : tools);
+			this.#lists.set(era, list);
+		}
+		return list;
 	}
 
 	#capabilities(): string {
@@ -138,8 +150,8 @@ export type Calls = Omit<ToolCaller, 'links'>;
 export interface Reply {
 	/** What HTTP says of it. */
 	readonly status: number;
-	/** A message on one line; undefined where there is nothing to answer. */
-	readonly body: string | undefined;
+	/** Undefined where there is nothing to answer. */
+	readonly body: Outgoing | undefined;
 	/** What the rate limit says of a tool call. */
 	readonly rate: RateState | undefined;
 }

@@ -44,8 +44,8 @@ export interface ToolCaller {
 
 /** What came of a tool call. */
 export interface ToolResult {
-	/** The members of the result, as JSON text without braces. */
-	readonly members: string;
+	/** The members of the result, as JSON text without braces; bytes of UTF-8 where they are kept for the next call. */
+	readonly members: string | Buffer;
 	/** Members of the result's `_meta`, as JSON text without braces; most have none. */
 	readonly meta: string;
 	/** What the rate limit says of the call; undefined where it is off. */
