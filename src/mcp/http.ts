@@ -28,7 +28,7 @@ export interface McpOptions {
 
 /**
  * MCP over HTTP (Streamable HTTP, MCP 2025-11-25 and 2026-07-28): `POST /mcp`, one message a request, one JSON answer. There
- * are no sessions and no streams, so `GET` and `DELETE` are 405. What is refused before a message was read has the error body
+ * are no sessions and no streams, so every other method is 405. What is refused before a message was read has the error body
  * of the service; from then on errors are JSON-RPC's.
  */
 export function addMcp(router: Router, parts: FaceParts, { origins, onFault, tools }: McpOptions): void {
