@@ -30,14 +30,17 @@ async function callOperation(
 }
 
 /** Made of answers that are given again, as long as they are: to quote 8 KB costs as much as to read and send them. */
-const ready = new WeakMap<Answer, Buffer>();
+const ready = new WeakMap<Answer, string | Buffer>();
+/** From so many characters on bytes are cheaper to send than a text, which is copied more often; below it is the other way round. */
+const MIN_BYTES = 4096;
 
 /** The same for an answer as its operation gave it. */
 function contentOfAnswer(answer: Answer): string | Buffer {
 	if (answer.ready !== true) return contentOf(answer.body as string);
 	let members = ready.get(answer);
 	if (members === undefined) {
-		members = Buffer.from(contentOf(answer.body as string));
+		const text = contentOf(answer.body as string);
+		members = text.length < MIN_BYTES ? text : Buffer.from(text);
 		ready.set(answer, members);
 	}
 	return members;

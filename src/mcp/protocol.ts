@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Awaitable } from '../awaitable.ts';
 import { isObject, type Json, type JsonDocument, type JsonObject, member } from '../domain/json.ts';
 import type { Context } from '../operations/context.ts';
 import type { RateState } from '../operations/run.ts';
@@ -51,11 +52,13 @@ export class Protocol {
 		}
 	}
 
-	async #answerRequest(request: Request, era: Era, document: JsonDocument, calls: Calls): Promise<Reply> {
+	#answerRequest(request: Request, era: Era, document: JsonDocument, calls: Calls): Awaitable<Reply> {
 		const { id, method } = request;
 		if (method === 'tools/call') {
-			const result = await this.#callTool(request, document, calls);
-			return { ...this.#result(id, era, result.members, result.meta), rate: result.rate };
+			return this.#callTool(request, document, calls).then(({ members, meta, rate }) => ({
+				...this.#result(id, era, members, meta),
+				rate,
+			}));
 		}
 		const members = this.#members(method, era, request.params);
 		if (members !== undefined) return this.#result(id, era, members);
@@ -79,7 +82,7 @@ export class Protocol {
 		return `"protocolVersion":"${version}",${this.#capabilities()},"serverInfo":${this.#serverInfo()}`;
 	}
 
-	async #callTool({ params }: Request, document: JsonDocument, calls: Calls): Promise<ToolResult> {
+	#callTool({ params }: Request, document: JsonDocument, calls: Calls): Promise<ToolResult> {
 		const name = params === undefined ? undefined : member(params, 'name');
 		const tool = typeof name === 'string' ? this.#tools.get(name) : undefined;
 		if (tool === undefined) throw this.#noTool(name);

@@ -1,3 +1,4 @@
+import type { Awaitable } from '../awaitable.ts';
 import { endOfString } from '../domain/json-text.ts';
 import { Refusal } from '../errors.ts';
 import type { Answer } from '../operations/context.ts';
@@ -14,7 +15,7 @@ const TAIL = ']}';
  * What the query tool answers: the operation's own text where it is small and no link is asked for, else its first rows and a
  * link to all of them. @throws Refusal where a link is asked for and cannot be made
  */
-export async function finishQuery({ body }: Answer, call: Call): Promise<string> {
+export function finishQuery({ body }: Answer, call: Call): Awaitable<string> {
 	const text = body as string;
 	const asked = call.arguments.value('includeLink') ?? false;
 	if (typeof asked !== 'boolean') {
@@ -29,6 +30,10 @@ export async function finishQuery({ body }: Answer, call: Call): Promise<string>
 		const notice = 'These are the first rows. Narrow the filter, or send a limit to get as many rows.';
 		return `${rows},"notice":"${notice}"}`;
 	}
+	return withLink(rows, asked, call);
+}
+
+async function withLink(rows: string, asked: boolean, call: Call): Promise<string> {
 	try {
 		return `${rows},"_pumadb_query_link":${await makeQueryLink(call)}}`;
 	} catch (error) {
