@@ -1,3 +1,4 @@
+import { type Awaitable, then } from '../awaitable.ts';
 import { errorBody, Refusal } from '../errors.ts';
 import type { Answer } from '../operations/context.ts';
 import { rateLimited } from '../operations/run.ts';
@@ -10,22 +11,30 @@ export function toolOf(tool: OperationTool): Tool {
 }
 
 /** May they call now, what do they ask, run: in this order, as in REST. Never rejects: what is refused is a result. */
-async function callOperation(
+function callOperation(
 	tool: OperationTool,
 	args: Arguments,
 	{ gate, caller, links, onFault }: ToolCaller,
-): Promise<ToolResult> {
+): Awaitable<ToolResult> {
 	const rate = gate.admit(tool.operation, caller);
-	try {
-		if (rate !== undefined && !rate.admitted) throw rateLimited(rate);
-		const answer = await gate.run(tool.operation, { ...tool.input(args), caller });
-		const text = (await tool.finish?.(answer, { gate, caller, arguments: args, links })) ?? (answer.body as string);
-		const members = text === answer.body ? contentOfAnswer(answer) : contentOf(text);
-		return { members, meta: answer.replayed === true ? REPLAYED : '', rate };
-	} catch (error) {
+	const refused = (error: unknown): ToolResult => {
 		const refusal = error instanceof Refusal ? error : internalError(onFault(error));
 		if (refusal.cause !== undefined) onFault(refusal.cause);
 		return { members: `${contentOf(errorBody(refusal))},"isError":true`, meta: '', rate };
+	};
+	try {
+		if (rate !== undefined && !rate.admitted) throw rateLimited(rate);
+		const result = then(gate.run(tool.operation, { ...tool.input(args), caller }), (answer) => {
+			const body = answer.body as string;
+			return then(tool.finish?.(answer, { gate, caller, arguments: args, links }) ?? body, (text) => ({
+				members: text === body ? contentOfAnswer(answer) : contentOf(text),
+				meta: answer.replayed === true ? REPLAYED : '',
+				rate,
+			}));
+		});
+		return result instanceof Promise ? result.catch(refused) : result;
+	} catch (error) {
+		return refused(error);
 	}
 }
 

@@ -82,12 +82,14 @@ export function addMcp(router: Router, parts: FaceParts, { origins, onFault, too
 	/** Who calls is asked before where from: an unknown caller is told how to become known, wherever it is (401 before 403). */
 	const guarded =
 		(handler: Handler): Handler =>
-		async (exchange) => {
+		(exchange) => {
 			const { request } = exchange;
 			exchange.headers = corsHeaders(request, context.publicUrl, origins);
-			exchange.caller = await callerOf(exchange);
-			refuseForeign(request.headers.origin, context.publicUrl, origins);
-			await handler(exchange);
+			return callerOf(exchange).then((caller) => {
+				exchange.caller = caller;
+				refuseForeign(request.headers.origin, context.publicUrl, origins);
+				return handler(exchange);
+			});
 		};
 
 	const refuseMethod = guarded(() => {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Awaitable } from '../awaitable.ts';
+import { type Awaitable, then } from '../awaitable.ts';
 import { isObject, type Json, type JsonDocument, type JsonObject, member } from '../domain/json.ts';
 import type { Context } from '../operations/context.ts';
 import type { RateState } from '../operations/run.ts';
@@ -37,15 +37,15 @@ export class Protocol {
 	}
 
 	/**
-	 * Answers one message. Never throws.
+	 * Answers one message. Neither throws nor rejects.
 	 * @param headers what came with it over HTTP; undefined over stdio.
 	 */
-	async answer(document: JsonDocument, headers: StandardHeaders | undefined, calls: Calls): Promise<Reply> {
+	answer(document: JsonDocument, headers: StandardHeaders | undefined, calls: Calls): Awaitable<Reply> {
 		try {
 			const message = readMessage(document.value);
 			const era = eraOf(message, headers);
 			if (message.kind !== 'request') return { status: 202, body: undefined, rate: undefined };
-			return await this.#answerRequest(message, era, document, calls);
+			return this.#answerRequest(message, era, document, calls);
 		} catch (error) {
 			if (!(error instanceof ProtocolError)) throw error;
 			return { status: error.status, body: errorMessage(idOf(document.value), error), rate: undefined };
@@ -55,7 +55,7 @@ export class Protocol {
 	#answerRequest(request: Request, era: Era, document: JsonDocument, calls: Calls): Awaitable<Reply> {
 		const { id, method } = request;
 		if (method === 'tools/call') {
-			return this.#callTool(request, document, calls).then(({ members, meta, rate }) => ({
+			return then(this.#callTool(request, document, calls), ({ members, meta, rate }) => ({
 				...this.#result(id, era, members, meta),
 				rate,
 			}));
@@ -82,7 +82,7 @@ export class Protocol {
 		return `"protocolVersion":"${version}",${this.#capabilities()},"serverInfo":${this.#serverInfo()}`;
 	}
 
-	#callTool({ params }: Request, document: JsonDocument, calls: Calls): Promise<ToolResult> {
+	#callTool({ params }: Request, document: JsonDocument, calls: Calls): Awaitable<ToolResult> {
 		const name = params === undefined ? undefined : member(params, 'name');
 		const tool = typeof name === 'string' ? this.#tools.get(name) : undefined;
 		if (tool === undefined) throw this.#noTool(name);

@@ -29,7 +29,7 @@ export interface ToolListing {
 /** A tool as the protocol has it: what is listed of it, and what calling it comes to. */
 export interface Tool extends ToolListing {
 	/** Never rejects: what is refused is a result. */
-	call(args: Arguments, caller: ToolCaller): Promise<ToolResult>;
+	call(args: Arguments, caller: ToolCaller): Awaitable<ToolResult>;
 }
 
 /** Who calls a tool. */
