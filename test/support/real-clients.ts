@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 import type { Any } from './client.ts';
@@ -32,6 +33,18 @@ export function withNothing(): Access {
 function alone(): Env {
 	// No program is found there, and so no browser is opened.
 	return { HOME: temporaryDir(), PATH: '/nonexistent' };
+}
+
+/** With nothing but a terminal, on which the client says where its person is to go. */
+export function signingIn(): Access {
+	// There is no keychain here, and a client that waits must not find a browser by itself.
+	return { headers: {}, env: { ...alone(), MCP_INSPECTOR_SECRET_STORE: 'file', PATH: '/usr/bin:/bin' } };
+}
+
+/** The first address of an authorization that a text names; terminals' escape sequences end it. */
+export function authorizationIn(text: string): string | undefined {
+	// biome-ignore lint/suspicious/noControlCharactersInRegex: what ends a hyperlink on a terminal.
+	return /http\S+?\/oauth\/authorize\?[^\s\u001b\u0007]+/.exec(text)?.[0];
 }
 
 /** What a run of the inspector came to. */
@@ -68,6 +81,47 @@ export async function inspect(target: Target, access: Access, args: readonly str
 	});
 	const [code] = await once(child, 'close');
 	return { code, answer: out.trim() === '' ? undefined : JSON.parse(out), err };
+}
+
+/**
+ * Runs the inspector's command line on a terminal (script(1)), where it asks for a sign-in.
+ * @param goThrough takes the person through the authorization, as far as the callback.
+ */
+export async function inspectOnTerminal(
+	url: string,
+	{ env }: Access,
+	args: readonly string[],
+	goThrough: (authorization: string) => Promise<void>,
+): Promise<{ code: number | null; out: string }> {
+	const callback = `http://127.0.0.1:${await freePort()}/oauth/callback`;
+	const words = [process.execPath, INSPECTOR, '--cli', url, ...args, '--callback-url', callback];
+	const command = words.map((word) => `'${word}'`).join(' ');
+	const child = spawn('script', ['-qec', command, '/dev/null'], { env, stdio: ['pipe', 'pipe', 'pipe'] });
+	let out = '';
+	let going: Promise<void> | undefined;
+	child.stdout.setEncoding('utf8').on('data', (text: string) => {
+		out += text;
+		const authorization = authorizationIn(out);
+		// Once the whole of it has come: a line ends it.
+		if (authorization !== undefined && /\n[^\n]*$/.test(out.slice(out.indexOf(authorization)))) {
+			going ??= goThrough(authorization);
+			// It would wait for its person for minutes.
+			going.catch(() => child.kill());
+		}
+	});
+	const [code] = await once(child, 'close');
+	await going;
+	return { code, out };
+}
+
+/** A port that nothing listens on. */
+export async function freePort(): Promise<number> {
+	const probe = createServer().listen(0, '127.0.0.1');
+	await once(probe, 'listening');
+	const { port } = probe.address() as AddressInfo;
+	probe.close();
+	await once(probe, 'close');
+	return port;
 }
 
 /** The bridge from standard input and output to a server, for a client that starts programs. */
