@@ -198,6 +198,8 @@ export type ServiceErrorCode =
 	| 'mail_unavailable'
 	/** 503: The disk is full or failing; nothing was written. */
 	| 'storage_unavailable'
+	/** 503: The server failed while the call ran: it was done, or it was not. */
+	| 'outcome_unknown'
 	/** 503: More calls are waiting than the server accepts. */
 	| 'overloaded'
 	/** 503: The server is stopping. */

@@ -55,7 +55,11 @@ const PASSING: ReadonlySet<string> = new Set([
 	'request_timeout',
 ] satisfies ErrorCode[]);
 /** Faults of the server in the middle of a call: what was done by then, nobody can be sure of. */
-const UNSURE: ReadonlySet<string> = new Set(['storage_unavailable', 'internal_error'] satisfies ErrorCode[]);
+const UNSURE: ReadonlySet<string> = new Set([
+	'storage_unavailable',
+	'outcome_unknown',
+	'internal_error',
+] satisfies ErrorCode[]);
 /** Statuses by which something between client and server says that it could not reach the server, or not in time. */
 const GATEWAY_STATUSES: ReadonlySet<number> = new Set([429, 502, 503, 504]);
 /** What Node, Deno and Bun call a connection that was never made. */
@@ -168,7 +172,7 @@ function refused(response: Response, text: string, request: Request): Failure {
 		const unsure = UNSURE.has(body.code);
 		const maybeDone = request.changes && unsure;
 		const error = new PumaError(body.code, body.message, { ...facts, details: body.details, maybeDone });
-		return { error, passing: PASSING.has(body.code) || body.code === 'storage_unavailable', notDone: !unsure };
+		return { error, passing: PASSING.has(body.code) || (unsure && body.code !== 'internal_error'), notDone: !unsure };
 	}
 	return strange(status, request, facts);
 }

@@ -335,11 +335,19 @@ export class SqliteStore implements Store {
 	#writerFailed(error: Error): void {
 		this.#options.onFault('The writer thread failed.', error.stack ?? error.message);
 		for (const { reject } of this.#waiting.values()) {
-			reject(new Refusal('storage_unavailable', 'The server cannot write now. Send the call again in a few seconds.'));
+			reject(outcomeUnknown());
 		}
 		this.#waiting.clear();
 		this.#options.onFatal();
 	}
+}
+
+/** The answer of a call that was on its way when what writes went away: it may be on disk. */
+function outcomeUnknown(): Refusal {
+	return new Refusal(
+		'outcome_unknown',
+		'The server failed while this call ran, so it was done, or it was not. Look before you send it again; an add with an idempotency key can be sent again as it is.',
+	);
 }
 
 /** Makes the data directory, or takes one that is empty or ours, readable by its owner alone. */
