@@ -8,8 +8,7 @@ import { createServer, type Server } from './http/server.ts';
 import { makeLog } from './log.ts';
 import { documentFetcher, type FetchDocument } from './oauth/document-fetcher.ts';
 import { ReadyAnswers } from './operations/ready-answers.ts';
-import { Windows } from './operations/windows.ts';
-import { SqliteStore } from './store/sqlite/store.ts';
+import type { Store } from './store/seam.ts';
 
 /** Connections that may wait to be accepted. */
 const BACKLOG = 1024;
@@ -43,14 +42,9 @@ export async function serve({
 	fetchDocument = documentFetcher(),
 }: ServeOptions): Promise<Running> {
 	const log = makeLog(config.logLevel);
-	const store = await SqliteStore.open({
-		dataDir: config.dataDir,
-		limits: config.limits,
-		clock,
-		onFault: (message, cause) => log.error({ cause }, message),
-		onFatal,
-		...(maxGroup === undefined ? {} : { maxGroup }),
-	});
+	const store = await openStore({ config, clock, onFatal, maxGroup }, (message, cause) =>
+		log.error({ cause }, message),
+	);
 	let server: Server | undefined;
 	let operators: AdminSocket | undefined;
 	try {
@@ -64,7 +58,7 @@ export async function serve({
 			on: config.signIn,
 			mailer,
 			perHour: config.signInsPerHour,
-			windows: new Windows(HOUR_MS, clock),
+			windows: store.windows(HOUR_MS),
 		};
 		const context = {
 			store,
@@ -96,10 +90,11 @@ export async function serve({
 			);
 		});
 		context.publicUrl = config.publicUrl ?? originOf(config.host, server.http.address() as AddressInfo);
-		operators = await listenForOperators(config.dataDir, store);
+		// With PostgreSQL, operators' commands reach the database themselves.
+		if (config.databaseUrl === undefined) operators = await listenForOperators(config.dataDir, store);
 		const { http, stop } = server;
 		const url = originOf(config.host, http.address() as AddressInfo);
-		log.info({ url, dataDir: config.dataDir }, 'Ready.');
+		log.info(config.databaseUrl === undefined ? { url, dataDir: config.dataDir } : { url }, 'Ready.');
 		return {
 			url,
 			async stop() {
@@ -117,6 +112,21 @@ export async function serve({
 		await store.close();
 		throw error;
 	}
+}
+
+/** The engine that the settings name. Each is loaded only where it is used. */
+export async function openStore(
+	{ config, clock, onFatal, maxGroup }: Omit<ServeOptions, 'maxGroup'> & { maxGroup?: number | undefined },
+	onFault: (message: string, cause: string) => void,
+): Promise<Store> {
+	const { dataDir, databaseUrl, databaseConnections, limits } = config;
+	if (databaseUrl !== undefined) {
+		const { PostgresStore } = await import('./store/postgres/store.ts');
+		return PostgresStore.open({ url: databaseUrl, maxConnections: databaseConnections, limits, clock, onFault });
+	}
+	const { SqliteStore } = await import('./store/sqlite/store.ts');
+	const more = maxGroup === undefined ? {} : { maxGroup };
+	return SqliteStore.open({ dataDir, limits, clock, onFault, onFatal, ...more });
 }
 
 function originOf(host: string, { port }: AddressInfo): string {

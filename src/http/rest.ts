@@ -85,15 +85,16 @@ function handlerOf(operation: Operation, { gate, answers, budget, trustProxy }: 
 		};
 		if (open) {
 			const client = clientOf(request, trustProxy);
-			gate.admitClient(id, client);
-			return hasBody ? read(client) : run(client, undefined);
+			return then(gate.admitClient(id, client), () => (hasBody ? read(client) : run(client, undefined)));
 		}
 		return then(mount.authenticate(request), (caller) => {
 			exchange.caller = caller;
 			exchange.operation = id;
-			exchange.rate = gate.admit(id, caller);
-			if (exchange.rate !== undefined && !exchange.rate.admitted) throw rateLimited(exchange.rate, mount.caller);
-			return hasBody ? read(undefined) : run(undefined, undefined);
+			return then(gate.admit(id, caller), (rate) => {
+				exchange.rate = rate;
+				if (rate !== undefined && !rate.admitted) throw rateLimited(rate, mount.caller);
+				return hasBody ? read(undefined) : run(undefined, undefined);
+			});
 		});
 	};
 }

@@ -29,7 +29,7 @@ export async function callTool(
 	args: Arguments,
 	{ gate, caller, links, onFault }: ToolCaller,
 ): Promise<ToolOutcome> {
-	const rate = gate.admit(tool.operation, caller);
+	const rate = await gate.admit(tool.operation, caller);
 	try {
 		if (rate !== undefined && !rate.admitted) throw rateLimited(rate);
 		const answer = await gate.run(tool.operation, { ...tool.input(args), caller });

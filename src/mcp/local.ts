@@ -7,7 +7,6 @@ import { Refusal } from '../errors.ts';
 import type { Caller } from '../operations/context.ts';
 import { ReadyAnswers } from '../operations/ready-answers.ts';
 import { Gate } from '../operations/run.ts';
-import { Windows } from '../operations/windows.ts';
 import { LockedError } from '../store/sqlite/lock.ts';
 import { DATABASE_FILE, SqliteStore } from '../store/sqlite/store.ts';
 import { CODES, EXAMPLE, errorMessage, ProtocolError } from './message.ts';
@@ -72,7 +71,7 @@ export async function openLocal({ config, account, clock, complain, onFatal }: L
 			ready: new ReadyAnswers(READY_CHARACTERS),
 			publicUrl: '',
 			linkTtlSeconds: config.linkTtlSeconds,
-			signIn: { on: false, mailer: undefined, perHour: 0, windows: new Windows(HOUR_MS, clock) },
+			signIn: { on: false, mailer: undefined, perHour: 0, windows: store.windows(HOUR_MS) },
 		});
 		const protocol = new Protocol(gate.context, false);
 		const onFault = (error: unknown): string => {

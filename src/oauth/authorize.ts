@@ -82,7 +82,7 @@ export function addAuthorize(router: Router, parts: OAuthParts): void {
 		const { signIn, publicUrl } = context;
 		const client = await clients.find(query.required('client_id'), () => {
 			const { address } = clientOf(exchange.request, trustProxy);
-			refuseAbove(signIn, `document ${address}`, signIn.perHour * FETCHES_PER_SIGN_IN);
+			return refuseAbove(signIn, `document ${address}`, signIn.perHour * FETCHES_PER_SIGN_IN);
 		});
 		return readAuthorizationRequest(query, client, publicUrl);
 	}
@@ -95,7 +95,7 @@ export function addAuthorize(router: Router, parts: OAuthParts): void {
 		const typed = form.one('email') ?? '';
 		const secret = newToken();
 		try {
-			const email = admitMagicLink(context, clientOf(exchange.request, trustProxy), typed);
+			const email = await admitMagicLink(context, clientOf(exchange.request, trustProxy), typed);
 			await context.store.writeAccounts({
 				command: 'beginAuthorization',
 				requestHash: secretHash(secret),
@@ -116,7 +116,7 @@ export function addAuthorize(router: Router, parts: OAuthParts): void {
 	/** Uses the magic link up. Opening it does not: mail scanners open links too. */
 	async function signIn(exchange: Exchange, form: Parameters): Promise<void> {
 		const secret = form.required('request');
-		gate.admitClient('verifyMagicLink', clientOf(exchange.request, trustProxy));
+		await gate.admitClient('verifyMagicLink', clientOf(exchange.request, trustProxy));
 		const outcome = await context.store.writeAccounts({
 			command: 'signInForAuthorization',
 			requestHash: secretHash(secret),

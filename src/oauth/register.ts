@@ -37,7 +37,7 @@ export async function register(exchange: Exchange, parts: FaceParts): Promise<vo
 	let client = known;
 	if (client === undefined) {
 		const { address } = clientOf(exchange.request, trustProxy);
-		refuseAbove(context.signIn, `register ${address}`, context.signIn.perHour * CLIENTS_PER_SIGN_IN);
+		await refuseAbove(context.signIn, `register ${address}`, context.signIn.perHour * CLIENTS_PER_SIGN_IN);
 		client = await add(context, metadata, fingerprint, secret);
 	}
 	sendJson(exchange, answers, 201, answerOf(client, secret));

@@ -1,4 +1,5 @@
 import { checkAnswer } from './contract.ts';
+import { nextNode, retold } from './nodes.ts';
 import type { TestServer } from './server.ts';
 
 /** A client for tests: plain fetch, every answer checked against the contract. */
@@ -25,8 +26,10 @@ export interface Options {
 /** Sends one request and checks its answer. */
 export async function send(base: string, method: string, path: string, options: Options = {}): Promise<Answer> {
 	const body = options.json === undefined ? options.body : JSON.stringify(options.json);
-	const headers = { ...(options.json === undefined ? {} : { 'content-type': 'application/json' }), ...options.headers };
-	const response = await fetch(base + path, {
+	const node = nextNode(base);
+	const type = options.json === undefined ? {} : { 'content-type': 'application/json' };
+	const headers = { ...type, ...retold(options.headers ?? {}, base, node) };
+	const response = await fetch(node + path, {
 		method,
 		headers,
 		redirect: 'manual',

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { alternate, nodeSettings, TWO_NODES } from './nodes.ts';
 
 /** Real servers in processes of their own, on real files, as a user starts them. */
 
@@ -47,6 +48,20 @@ function cleanEnv(env: Env): NodeJS.ProcessEnv {
 
 /** Starts `pumadb serve` on a free port and resolves once it has said where it listens. */
 export async function startServer(env: Env = NO_RATE_LIMITS, dataDir: string = temporaryDir()): Promise<TestServer> {
+	if (!TWO_NODES || env.PUMADB_DATABASE_URL !== undefined) return startNode(env, dataDir);
+	const settings = { ...(await nodeSettings(dataDir)), ...env };
+	const [first, second] = await Promise.all([startNode(settings, dataDir), startNode(settings, dataDir)]);
+	alternate([first.url, second.url]);
+	return {
+		...first,
+		log: () => first.log() + second.log(),
+		stop: async () => (await Promise.all([first.stop(), second.stop()])).find((code) => code !== 0) ?? 0,
+		kill: async () => void (await Promise.all([first.kill(), second.kill()])),
+	};
+}
+
+/** Starts one node. */
+export async function startNode(env: Env, dataDir: string): Promise<TestServer> {
 	const child = spawn(process.execPath, [PROGRAM, 'serve'], {
 		env: cleanEnv({ PUMADB_PORT: '0', PUMADB_DATA_DIR: dataDir, ...env }),
 		stdio: ['ignore', 'pipe', 'pipe'],

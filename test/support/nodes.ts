@@ -1,0 +1,39 @@
+import { createHash } from 'node:crypto';
+import { database } from './postgres.ts';
+
+/**
+ * With PUMADB_TEST_ENGINE=postgres, each server of a test is two nodes on one PostgreSQL, and requests go to them in turn. What
+ * holds for one server must hold for both together.
+ */
+export const TWO_NODES = process.env.PUMADB_TEST_ENGINE === 'postgres';
+
+/** Settings of a node whose database stands for a data directory. */
+export async function nodeSettings(dataDir: string): Promise<Record<string, string>> {
+	const name = `t${createHash('sha256').update(dataDir).digest('hex').slice(0, 24)}`;
+	return { PUMADB_DATABASE_URL: await database(name), PUMADB_DATABASE_CONNECTIONS: '9' };
+}
+
+const nodes = new Map<string, { readonly urls: readonly string[]; next: number }>();
+
+/** Requests to the first of these addresses go to each in turn from now on. */
+export function alternate(urls: readonly string[]): void {
+	nodes.set(urls[0]!, { urls, next: 0 });
+}
+
+/** The address that the next request to `base` goes to. */
+export function nextNode(base: string): string {
+	const known = nodes.get(base);
+	if (known === undefined) return base;
+	known.next = (known.next + 1) % known.urls.length;
+	return known.urls[known.next]!;
+}
+
+/** What a request says of its own origin, as it is said to another node. */
+export function retold(
+	headers: Readonly<Record<string, string>>,
+	base: string,
+	node: string,
+): Readonly<Record<string, string>> {
+	if (base === node) return headers;
+	return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, value === base ? node : value]));
+}
