@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { ConfigError, flagOf, readConfig, SETTINGS } from '../config.ts';
+import { type Config, ConfigError, flagOf, readConfig, SETTINGS } from '../config.ts';
 import { Refusal } from '../errors.ts';
 import { aborted, serve } from '../serve.ts';
 import { backup } from './backup.ts';
@@ -7,6 +7,7 @@ import { check } from './check.ts';
 import { mcp } from './mcp.ts';
 import { operate } from './operate.ts';
 import type { Surroundings } from './surroundings.ts';
+import { configWithoutServer } from './where.ts';
 
 type Flags = Readonly<Record<string, string | undefined>>;
 
@@ -19,7 +20,10 @@ interface Command {
 	run(flags: Flags, positionals: readonly string[], around: Surroundings): Promise<number>;
 }
 
-const DATA_DIR = { 'data-dir': 'directory of the embedded database (PUMADB_DATA_DIR, default ./data)' };
+const DATA_DIR = {
+	'data-dir':
+		'directory of the embedded database (PUMADB_DATA_DIR, default ./data; else PUMADB_DATABASE_URL where that is set)',
+};
 
 const COMMANDS: readonly Command[] = [
 	{
@@ -47,14 +51,14 @@ const COMMANDS: readonly Command[] = [
 		summary: 'write a consistent copy of the database to FILE, while the server runs or not',
 		flags: DATA_DIR,
 		positionals: ['FILE'],
-		run: async (flags, [file], around) => backup(dataDirOf(flags, around), file!, around),
+		run: async (flags, [file], around) => backup(configOf(flags, around), file!, around),
 	},
 	{
 		words: 'check',
 		summary: "check the database's integrity and pumaDB's own invariants",
 		flags: DATA_DIR,
 		positionals: [],
-		run: async (flags, _, around) => check(dataDirOf(flags, around), around),
+		run: async (flags, _, around) => check(configOf(flags, around), around),
 	},
 	{
 		words: 'keys create',
@@ -63,7 +67,7 @@ const COMMANDS: readonly Command[] = [
 		positionals: [],
 		run: (flags, _, around) =>
 			operate(
-				dataDirOf(flags, around),
+				configOf(flags, around),
 				{ command: 'keys create', email: need(flags, 'email'), name: flags.name ?? 'operator' },
 				around,
 			),
@@ -74,7 +78,7 @@ const COMMANDS: readonly Command[] = [
 		flags: { ...DATA_DIR, account: "the account's email address or id" },
 		positionals: [],
 		run: (flags, _, around) =>
-			operate(dataDirOf(flags, around), { command: 'accounts delete', account: need(flags, 'account') }, around),
+			operate(configOf(flags, around), { command: 'accounts delete', account: need(flags, 'account') }, around),
 	},
 	{
 		words: 'rows purge',
@@ -83,7 +87,7 @@ const COMMANDS: readonly Command[] = [
 		positionals: [],
 		run: (flags, _, around) =>
 			operate(
-				dataDirOf(flags, around),
+				configOf(flags, around),
 				{ command: 'rows purge', account: need(flags, 'account'), table: need(flags, 'table'), id: need(flags, 'id') },
 				around,
 			),
@@ -141,8 +145,8 @@ function need(flags: Flags, name: string): string {
 	throw new UsageError(`--${name} is missing; see --help.`);
 }
 
-function dataDirOf(flags: Flags, { env }: Surroundings): string {
-	return flags['data-dir'] ?? (env.PUMADB_DATA_DIR || './data');
+function configOf(flags: Flags, around: Surroundings): Config {
+	return configWithoutServer(flags['data-dir'], around);
 }
 
 function overview(): string {

@@ -1,6 +1,6 @@
 import { readConfig } from '../../src/config.ts';
 import { type ServeOptions, serve } from '../../src/serve.ts';
-import { alternate, nodeSettings, TWO_NODES } from './nodes.ts';
+import { alternate, nodeSettings, sharedAddress, TWO_NODES } from './nodes.ts';
 import { type Env, NO_RATE_LIMITS, temporaryDir } from './server.ts';
 
 /** A real server in this process, for rules about time: its clock is the test's to move. */
@@ -18,19 +18,23 @@ export async function startClocked(
 	more: Pick<ServeOptions, 'fetchDocument'> = {},
 ): Promise<ClockedServer> {
 	let ahead = 0;
-	const settings = { PUMADB_PORT: '0', PUMADB_DATA_DIR: dataDir, PUMADB_LOG_LEVEL: 'silent', ...env };
+	const settings = { PUMADB_PORT: '0', PUMADB_DATA_DIR: dataDir, PUMADB_LOG_LEVEL: 'silent' };
 	const start = async (database: Env) =>
 		serve({
 			...more,
-			config: readConfig({ ...database, ...settings }, {}),
+			config: readConfig({ ...settings, ...database, ...env }, {}),
 			clock: () => Date.now() + ahead,
 			onFatal: () => {
 				throw new Error('The writer failed.');
 			},
 		});
-	const own = TWO_NODES ? await nodeSettings(dataDir) : {};
-	const running = await Promise.all([start(own), ...(TWO_NODES ? [start(own)] : [])]);
+	const running = TWO_NODES ? await startBoth() : [await start({})];
 	alternate(running.map(({ url }) => url));
+	async function startBoth() {
+		const { first, both } = await sharedAddress();
+		const own = { ...(await nodeSettings(dataDir)), ...both };
+		return Promise.all([start({ ...own, ...first }), start(own)]);
+	}
 	return {
 		url: running[0]!.url,
 		dataDir,

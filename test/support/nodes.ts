@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { database } from './postgres.ts';
+import { database, freePort } from './postgres.ts';
 
 /**
  * With PUMADB_TEST_ENGINE=postgres, each server of a test is two nodes on one PostgreSQL, and requests go to them in turn. What
@@ -10,7 +10,25 @@ export const TWO_NODES = process.env.PUMADB_TEST_ENGINE === 'postgres';
 /** Settings of a node whose database stands for a data directory. */
 export async function nodeSettings(dataDir: string): Promise<Record<string, string>> {
 	const name = `t${createHash('sha256').update(dataDir).digest('hex').slice(0, 24)}`;
-	return { PUMADB_DATABASE_URL: await database(name), PUMADB_DATABASE_CONNECTIONS: '9' };
+	const url = await database(name);
+	databases.set(dataDir, url);
+	return { PUMADB_DATABASE_URL: url, PUMADB_DATABASE_CONNECTIONS: '9' };
+}
+
+/** What both nodes are to be known by: the address of the first. */
+export async function sharedAddress(): Promise<{ first: Record<string, string>; both: Record<string, string> }> {
+	const port = await freePort();
+	return {
+		first: { PUMADB_PORT: String(port) },
+		both: { PUMADB_PUBLIC_URL: `http://127.0.0.1:${port}` },
+	};
+}
+
+const databases = new Map<string, string>();
+
+/** The database that stands for a data directory; undefined where it is a directory. */
+export function databaseOf(dataDir: string): string | undefined {
+	return databases.get(dataDir);
 }
 
 const nodes = new Map<string, { readonly urls: readonly string[]; next: number }>();

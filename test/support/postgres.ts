@@ -10,6 +10,7 @@ import pg from 'pg';
 
 /** PostgreSQL does not run as root: then it runs as the user that owns nothing. */
 const NOBODY = 65_534;
+const INT8 = 20;
 
 export interface Cluster {
 	/** The URL of a database that is there from the start. */
@@ -97,7 +98,8 @@ async function binaries(
 	return { initdb: join(directory, 'native/bin/initdb'), postgres: join(directory, 'native/bin/postgres') };
 }
 
-async function freePort(): Promise<number> {
+/** A port that is free now. */
+export async function freePort(): Promise<number> {
 	const server = createServer().listen(0, '127.0.0.1');
 	await once(server, 'listening');
 	const { port } = server.address() as { port: number };
@@ -128,10 +130,14 @@ export async function database(name: string): Promise<string> {
 	return own.href;
 }
 
-/** Asks one statement. */
+/** Asks one statement; names without a schema are pumaDB's tables. */
 // biome-ignore lint/suspicious/noExplicitAny: rows have the columns that were asked for.
 export async function query(url: string, sql: string, values: readonly unknown[] = []): Promise<any[]> {
-	const client = new pg.Client({ connectionString: url });
+	const types = {
+		getTypeParser: (oid: number, format: 'text') => (oid === INT8 ? Number : pg.types.getTypeParser(oid, format)),
+	};
+	const options = '-c search_path=pumadb,public';
+	const client = new pg.Client({ connectionString: url, options, types: types as pg.CustomTypesConfig });
 	await client.connect();
 	try {
 		return (await client.query(sql, values as unknown[])).rows;

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { alternate, nodeSettings, TWO_NODES } from './nodes.ts';
+import { alternate, nodeSettings, sharedAddress, TWO_NODES } from './nodes.ts';
 
 /** Real servers in processes of their own, on real files, as a user starts them. */
 
@@ -49,8 +49,12 @@ function cleanEnv(env: Env): NodeJS.ProcessEnv {
 /** Starts `pumadb serve` on a free port and resolves once it has said where it listens. */
 export async function startServer(env: Env = NO_RATE_LIMITS, dataDir: string = temporaryDir()): Promise<TestServer> {
 	if (!TWO_NODES || env.PUMADB_DATABASE_URL !== undefined) return startNode(env, dataDir);
-	const settings = { ...(await nodeSettings(dataDir)), ...env };
-	const [first, second] = await Promise.all([startNode(settings, dataDir), startNode(settings, dataDir)]);
+	const address = await sharedAddress();
+	const settings = { ...(await nodeSettings(dataDir)), ...address.both, ...env };
+	const [first, second] = await Promise.all([
+		startNode({ ...address.first, ...settings }, dataDir),
+		startNode(settings, dataDir),
+	]);
 	alternate([first.url, second.url]);
 	return {
 		...first,

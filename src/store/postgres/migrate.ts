@@ -68,6 +68,15 @@ async function step({ ask, send }: Transaction, number: number, name: string): P
 	}
 }
 
+/** @throws Error with a sentence for the operator where no server has brought the schema to this version's number. */
+export async function requireCurrent(connections: Connections): Promise<void> {
+	const schema = await schemaOf(connections);
+	if (schema === currentSchema()) return;
+	throw new Error(
+		`The database of PUMADB_DATABASE_URL has schema ${schema}, and this version of pumaDB reads schema ${currentSchema()}. Start a server of this version on it first.`,
+	);
+}
+
 /** The schema's number; 0 where there is none. */
 async function schemaOf({ ask }: Connections): Promise<number> {
 	const { rows } = await ask(`SELECT to_regclass('pumadb.schema_version') IS NOT NULL AS there`);

@@ -7,8 +7,9 @@ import { AccountWrites } from './account-writes.ts';
 import { Connections } from './connections.ts';
 import { ConnectionLost, refusalOf } from './faults.ts';
 import { Finder } from './finder.ts';
+import { findFaults } from './invariants.ts';
 import { MemberIndexes } from './member-indexes.ts';
-import { migrate } from './migrate.ts';
+import { migrate, requireCurrent } from './migrate.ts';
 import { PostgresReader } from './reader.ts';
 import { RowWrites } from './row-writes.ts';
 import { SharedWindows } from './shared-windows.ts';
@@ -149,6 +150,19 @@ export class PostgresStore implements Store {
 			const cause = error instanceof Refusal ? error.cause : error;
 			this.#options.onFault('What has run out could not be swept away.', String(cause));
 		}
+	}
+}
+
+/** Everything that is wrong with a database, one sentence each. The servers may run. */
+export async function faultsOf(url: string): Promise<string[]> {
+	const connections = new Connections({ url, max: 3, onFault: () => {} });
+	try {
+		await requireCurrent(connections);
+		return await findFaults(connections);
+	} catch (error) {
+		throw error instanceof ConnectionLost ? cannotReach(error) : error;
+	} finally {
+		await connections.close();
 	}
 }
 
