@@ -8,7 +8,7 @@ import { createServer, type Server } from './http/server.ts';
 import { makeLog } from './log.ts';
 import { documentFetcher, type FetchDocument } from './oauth/document-fetcher.ts';
 import { ReadyAnswers } from './operations/ready-answers.ts';
-import type { Store } from './store/seam.ts';
+import { openStore } from './store/open.ts';
 
 /** Connections that may wait to be accepted. */
 const BACKLOG = 1024;
@@ -42,9 +42,13 @@ export async function serve({
 	fetchDocument = documentFetcher(),
 }: ServeOptions): Promise<Running> {
 	const log = makeLog(config.logLevel);
-	const store = await openStore({ config, clock, onFatal, maxGroup }, (message, cause) =>
-		log.error({ cause }, message),
-	);
+	const store = await openStore({
+		config,
+		clock,
+		onFault: (message, cause) => log.error({ cause }, message),
+		onFatal,
+		maxGroup,
+	});
 	let server: Server | undefined;
 	let operators: AdminSocket | undefined;
 	try {
@@ -112,21 +116,6 @@ export async function serve({
 		await store.close();
 		throw error;
 	}
-}
-
-/** The engine that the settings name. Each is loaded only where it is used. */
-export async function openStore(
-	{ config, clock, onFatal, maxGroup }: Omit<ServeOptions, 'maxGroup'> & { maxGroup?: number | undefined },
-	onFault: (message: string, cause: string) => void,
-): Promise<Store> {
-	const { dataDir, databaseUrl, databaseConnections, limits } = config;
-	if (databaseUrl !== undefined) {
-		const { PostgresStore } = await import('./store/postgres/store.ts');
-		return PostgresStore.open({ url: databaseUrl, maxConnections: databaseConnections, limits, clock, onFault });
-	}
-	const { SqliteStore } = await import('./store/sqlite/store.ts');
-	const more = maxGroup === undefined ? {} : { maxGroup };
-	return SqliteStore.open({ dataDir, limits, clock, onFault, onFatal, ...more });
 }
 
 function originOf(host: string, { port }: AddressInfo): string {

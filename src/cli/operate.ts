@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../config.ts';
-import { openStore } from '../serve.ts';
+import { openStore } from '../store/open.ts';
 import type { Store } from '../store/seam.ts';
 import { LockedError } from '../store/sqlite/lock.ts';
 import { DATABASE_FILE } from '../store/sqlite/store.ts';
@@ -30,7 +30,7 @@ async function run(
 	try {
 		const onFatal = (): void => around.complain('The writer failed.');
 		const onFault = (message: string, cause: string): void => around.complain(`${message} ${cause}`);
-		store = await openStore({ config, clock: around.clock, onFatal }, onFault);
+		store = await openStore({ config, clock: around.clock, onFatal, onFault });
 	} catch (error) {
 		if (error instanceof LockedError) return askServer(dataDir, command);
 		throw error;

@@ -7,7 +7,7 @@ import { Refusal } from '../errors.ts';
 import type { Caller } from '../operations/context.ts';
 import { ReadyAnswers } from '../operations/ready-answers.ts';
 import { Gate } from '../operations/run.ts';
-import { openStore } from '../serve.ts';
+import { openStore } from '../store/open.ts';
 import type { Store } from '../store/seam.ts';
 import { LockedError } from '../store/sqlite/lock.ts';
 import { DATABASE_FILE } from '../store/sqlite/store.ts';
@@ -59,7 +59,7 @@ export async function openLocal({ config, account, clock, complain, onFatal }: L
 	async function open(): Promise<Store> {
 		const onFault = (message: string, cause: string): void => complain(`${message} ${cause}`);
 		try {
-			return await openStore({ config, clock, onFatal }, onFault);
+			return await openStore({ config, clock, onFatal, onFault });
 		} catch (error) {
 			if (!(error instanceof LockedError)) throw error;
 			throw new Error(
