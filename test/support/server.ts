@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { alternate, nodeSettings, sharedAddress, TWO_NODES } from './nodes.ts';
+import { alternate, databaseOf, nodeSettings, sharedAddress, TWO_NODES } from './nodes.ts';
 
 /** Real servers in processes of their own, on real files, as a user starts them. */
 
@@ -103,12 +103,23 @@ export async function startNode(env: Env, dataDir: string): Promise<TestServer> 
 	};
 }
 
+/** A command on a data directory is one on the database that stands for it. */
+function onDatabase(args: readonly string[], env: Env): { args: readonly string[]; env: Env } {
+	const at = args.indexOf('--data-dir');
+	const url = at === -1 ? undefined : databaseOf(args[at + 1]!);
+	return url === undefined ? { args, env } : { args: args.toSpliced(at, 2), env: { ...env, PUMADB_DATABASE_URL: url } };
+}
+
 /** Runs a `pumadb` command to its end. */
 export async function runPumadb(
 	args: readonly string[],
 	env: Env = {},
 ): Promise<{ code: number | null; out: string; err: string }> {
-	const child = spawn(process.execPath, [PROGRAM, ...args], { env: cleanEnv(env), stdio: ['ignore', 'pipe', 'pipe'] });
+	const { args: asked, env: settings } = onDatabase(args, env);
+	const child = spawn(process.execPath, [PROGRAM, ...asked], {
+		env: cleanEnv(settings),
+		stdio: ['ignore', 'pipe', 'pipe'],
+	});
 	let out = '';
 	let err = '';
 	child.stdout!.setEncoding('utf8').on('data', (text: string) => {

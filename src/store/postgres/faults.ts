@@ -35,7 +35,7 @@ export function refusalOf(error: unknown, what: 'read' | 'write'): Refusal {
 	const cause = causeOf(error);
 	if (error instanceof OutcomeUnknown) {
 		return new Refusal(
-			'storage_unavailable',
+			'outcome_unknown',
 			'The connection to the database was lost while this call was being saved, so it may or may not have been. Read before sending it again, or send adds with an idempotency key.',
 			undefined,
 			cause,
