@@ -82,6 +82,8 @@ export class Connections {
 			connectionTimeoutMillis: WAIT_MS,
 			idleTimeoutMillis: 60_000,
 		});
+		// One that fails while it is in use fails what was asked on it; the pool itself only listens to idle ones.
+		this.#pool.on('connect', (client) => client.on('error', () => {}));
 		this.#pool.on('error', (error) => options.onFault('A connection to the database was lost.', String(error)));
 	}
 
