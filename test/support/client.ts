@@ -1,5 +1,5 @@
 import { checkAnswer } from './contract.ts';
-import { nextNode, retold } from './nodes.ts';
+import { fetchInTurn } from './nodes.ts';
 import type { TestServer } from './server.ts';
 
 /** A client for tests: plain fetch, every answer checked against the contract. */
@@ -26,10 +26,8 @@ export interface Options {
 /** Sends one request and checks its answer. */
 export async function send(base: string, method: string, path: string, options: Options = {}): Promise<Answer> {
 	const body = options.json === undefined ? options.body : JSON.stringify(options.json);
-	const node = nextNode(base);
-	const type = options.json === undefined ? {} : { 'content-type': 'application/json' };
-	const headers = { ...type, ...retold(options.headers ?? {}, base, node) };
-	const response = await fetch(node + path, {
+	const headers = { ...(options.json === undefined ? {} : { 'content-type': 'application/json' }), ...options.headers };
+	const response = await fetchInTurn(base + path, {
 		method,
 		headers,
 		redirect: 'manual',

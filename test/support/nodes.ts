@@ -39,19 +39,20 @@ export function alternate(urls: readonly string[]): void {
 }
 
 /** The address that the next request to `base` goes to. */
-export function nextNode(base: string): string {
+function nextNode(base: string): string {
 	const known = nodes.get(base);
 	if (known === undefined) return base;
 	known.next = (known.next + 1) % known.urls.length;
 	return known.urls[known.next]!;
 }
 
-/** What a request says of its own origin, as it is said to another node. */
-export function retold(
-	headers: Readonly<Record<string, string>>,
-	base: string,
-	node: string,
-): Readonly<Record<string, string>> {
-	if (base === node) return headers;
-	return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, value === base ? node : value]));
+/** Sends a request to the node whose turn it is. Headers are a plain object; those that name the server's origin name the node's. */
+export function fetchInTurn(url: string | URL, init: RequestInit = {}): Promise<Response> {
+	const asked = new URL(url);
+	const node = nextNode(asked.origin);
+	if (node === asked.origin) return fetch(asked, init);
+	const headers = Object.entries((init.headers ?? {}) as Readonly<Record<string, string>>).map(
+		([name, value]) => [name, value === asked.origin ? node : value] as const,
+	);
+	return fetch(node + asked.href.slice(asked.origin.length), { ...init, headers: Object.fromEntries(headers) });
 }

@@ -217,11 +217,21 @@ async function asked(
 	values: readonly unknown[] | undefined,
 	patience: number | undefined,
 ): Promise<Result> {
+	if (values?.some(isUnstorable)) {
+		// No stored text equals it: what is looked for, changed or deleted by it is not there.
+		if (/^\s*(SELECT|UPDATE|DELETE)/.test(text)) return { rows: [], rowCount: 0, command: text.trim().split(' ')[0]! };
+		throw new Error('A text with U+0000 or half a surrogate pair was to be stored.');
+	}
 	try {
 		return await client.query({ text, values: values as unknown[], query_timeout: patience } as pg.QueryConfig);
 	} catch (error) {
 		throw fromDriver(error);
 	}
+}
+
+/** Texts that PostgreSQL cannot hold. Rows never have them; ids and names that callers send may. */
+function isUnstorable(value: unknown): boolean {
+	return typeof value === 'string' && (value.includes('\0') || !value.isWellFormed());
 }
 
 /** What is not the database's own report is a lost connection. */
