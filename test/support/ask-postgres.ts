@@ -1,14 +1,13 @@
-/**
- * Answers one question about a database as JSON on standard output, for tests that ask without waiting:
- * `faults URL`, `query URL SQL`, `holding URL TEXT`.
- */
+import { type MessagePort, workerData } from 'node:worker_threads';
 import { faultsOf } from '../../src/store/postgres/store.ts';
 import { query } from './postgres.ts';
 
-const [question, url, text] = process.argv.slice(2) as [string, string, string];
+/** A thread that answers questions about databases, for tests that ask without waiting: see `data-dir.ts`. */
+
+const { port, done } = workerData as { port: MessagePort; done: Int32Array };
 
 /** The tables that hold a text anywhere in a row. */
-async function holding(): Promise<string[]> {
+async function holding(url: string, text: string): Promise<string[]> {
 	const tables = await query(url, `SELECT tablename FROM pg_tables WHERE schemaname = 'pumadb'`);
 	const found: string[] = [];
 	for (const { tablename: table } of tables) {
@@ -18,6 +17,17 @@ async function holding(): Promise<string[]> {
 	return found;
 }
 
-const answer =
-	question === 'faults' ? await faultsOf(url) : question === 'query' ? await query(url, text) : await holding();
-console.log(JSON.stringify(answer));
+function ask(question: string, url: string, text: string): Promise<unknown> {
+	if (question === 'faults') return faultsOf(url);
+	return question === 'query' ? query(url, text) : holding(url, text);
+}
+
+port.on('message', async ([question, url, text]: [string, string, string]) => {
+	try {
+		port.postMessage({ answer: JSON.parse(JSON.stringify(await ask(question, url, text))) });
+	} catch (error) {
+		port.postMessage({ error: String(error) });
+	}
+	Atomics.store(done, 0, 1);
+	Atomics.notify(done, 0);
+});

@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import { openReader, type Row } from '../../src/store/sqlite/driver.ts';
 import { findFaults } from '../../src/store/sqlite/faults.ts';
 import { DATABASE_FILE } from '../../src/store/sqlite/store.ts';
@@ -18,11 +19,30 @@ export function faultsOf(dataDir: string): string[] {
 	}
 }
 
+let asking: { readonly port: MessagePort; readonly done: Int32Array } | undefined;
+
+/** Asks a thread and waits for its answer, as asking a file does. */
 function askPostgres(...question: string[]): unknown {
-	const program = join(import.meta.dirname, 'ask-postgres.ts');
-	const { status, stdout, stderr } = spawnSync(process.execPath, [program, ...question], { encoding: 'utf8' });
-	if (status !== 0) throw new Error(`The database could not be asked: ${stderr}`);
-	return JSON.parse(stdout);
+	asking ??= startAsking();
+	const { port, done } = asking;
+	Atomics.store(done, 0, 0);
+	port.postMessage(question);
+	Atomics.wait(done, 0, 0);
+	const { answer, error } = receiveMessageOnPort(port)!.message;
+	if (error !== undefined) throw new Error(`The database could not be asked: ${error}`);
+	return answer;
+}
+
+function startAsking() {
+	const { port1, port2 } = new MessageChannel();
+	const done = new Int32Array(new SharedArrayBuffer(4));
+	const worker = new Worker(new URL('./ask-postgres.ts', import.meta.url), {
+		workerData: { port: port2, done },
+		transferList: [port2],
+	});
+	worker.unref();
+	port1.unref();
+	return { port: port1, done };
 }
 
 /** Rows of a query on the database itself. */

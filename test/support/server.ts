@@ -49,12 +49,9 @@ function cleanEnv(env: Env): NodeJS.ProcessEnv {
 /** Starts `pumadb serve` on a free port and resolves once it has said where it listens. */
 export async function startServer(env: Env = NO_RATE_LIMITS, dataDir: string = temporaryDir()): Promise<TestServer> {
 	if (!TWO_NODES || env.PUMADB_DATABASE_URL !== undefined) return startNode(env, dataDir);
-	const address = await sharedAddress();
-	const settings = { ...(await nodeSettings(dataDir)), ...address.both, ...env };
-	const [first, second] = await Promise.all([
-		startNode({ ...address.first, ...settings }, dataDir),
-		startNode(settings, dataDir),
-	]);
+	const database = await nodeSettings(dataDir);
+	const settings = await sharedAddress({ ...database, ...env });
+	const [first, second] = await Promise.all([startNode(settings.first, dataDir), startNode(settings.second, dataDir)]);
 	alternate([first.url, second.url]);
 	return {
 		...first,

@@ -20,11 +20,14 @@ import { isRetryable, refusalOf } from './faults.ts';
 import { endGrant, GrantWrites } from './grant-writes.ts';
 import { keysOf } from './keys.ts';
 import { sweep } from './sweep.ts';
+import { Turns } from './turns.ts';
 
 type Outcome = Exclude<AccountOutcome, { refusal: unknown }>;
 
 /** How often a command is tried that the database took back for another's sake, or whose connection was gone. */
 const TRIES = 3;
+/** Commands that may wait before further ones are refused. */
+const MAX_WAITING = 20_000;
 /** How often an account that is erased at the same time is looked for again. */
 const LOOKS = 5;
 
@@ -35,14 +38,21 @@ const LOOKS = 5;
 export class AccountWrites {
 	readonly #connections: Connections;
 	readonly #limits: WriteLimits;
+	readonly #turns: Turns;
 
-	constructor(connections: Connections, limits: WriteLimits) {
+	/** @param slots commands that run at once. */
+	constructor(connections: Connections, limits: WriteLimits, slots: number) {
+		this.#turns = new Turns(slots, MAX_WAITING);
 		this.#connections = connections;
 		this.#limits = limits;
 	}
 
 	/** @param now milliseconds since the epoch. @throws Refusal where the database fails. */
-	async run(command: AccountCommand, now: number): Promise<AccountOutcome> {
+	run(command: AccountCommand, now: number): Promise<AccountOutcome> {
+		return this.#turns.take(() => this.#run(command, now));
+	}
+
+	async #run(command: AccountCommand, now: number): Promise<AccountOutcome> {
 		for (let tries = 1; ; tries++) {
 			try {
 				if (command.command === 'sweep') {

@@ -68,9 +68,10 @@ export class PostgresStore implements Store {
 		const finder = new Finder(this.#indexes);
 		// Room is left for commands on accounts, for exports and for building indexes.
 		const half = Math.max(1, Math.floor(connections.transactions / 2));
-		this.read = new PostgresReader(connections, finder, Math.max(1, Math.floor(half / 2)));
+		const quarter = Math.max(1, Math.floor(half / 2));
+		this.read = new PostgresReader(connections, finder, quarter);
 		this.#writer = new Writer(connections, new RowWrites({ limits, finder }), clock, half);
-		this.#accounts = new AccountWrites(connections, limits);
+		this.#accounts = new AccountWrites(connections, limits, quarter);
 		this.#timers = [
 			setInterval(() => this.#noteUsedKeys(), KEY_USE_NOTED_EVERY_MS),
 			setInterval(() => this.#startSweep(), SWEEP_EVERY_MS),
