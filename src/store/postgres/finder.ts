@@ -162,7 +162,7 @@ const ROWS_OF_ENTRIES = `CROSS JOIN LATERAL (SELECT r.id, ${COLUMNS} FROM pumadb
 /**
  * First one row that says how many rows the table has, which index on exactly these members there is, how many entries it has
  * for the key, and which other indexes there are; then the rows that the index gives. Of a small table without that index, the
- * rows whose texts hold every mark.
+ * rows whose texts hold every mark. Within a write the number of rows is that from before it: it only chooses the way.
  */
 const exactSql = byMarks(
 	(holds) => `WITH i AS (SELECT index_no FROM pumadb.member_indexes
@@ -178,7 +178,7 @@ const exactSql = byMarks(
 			(SELECT e.id FROM pumadb.index_entries e WHERE e.account_id = $1 AND e.index_no = (SELECT index_no FROM i) AND e.key = $5
 				ORDER BY e.id LIMIT $6::bigint) e ${ROWS_OF_ENTRIES})
 		UNION ALL (SELECT r.id, ${COLUMNS}, NULL, NULL, NULL, NULL FROM pumadb.rows r
-			WHERE (SELECT index_no FROM i) IS NULL AND (SELECT rows FROM t) < ${INDEX_FROM_ROWS}
+			WHERE (SELECT index_no FROM i) IS NULL AND coalesce((SELECT rows FROM t), 0) < ${INDEX_FROM_ROWS}
 				AND r.account_id = $1 AND r.table_name = $2${holds})
 		ORDER BY id NULLS FIRST`,
 	7,

@@ -5,6 +5,7 @@ import type { Filter } from '../../domain/filter.ts';
 import { isRowId } from '../../domain/id.ts';
 import type { Link, LinkTarget } from '../../domain/link.ts';
 import type { AccessToken, ExportPiece, LiveRow, Pieces, Reader, Usage, VersionText } from '../seam.ts';
+import { Callers } from './callers.ts';
 import { authorizationOf, clientByFingerprint, clientById, grantsOf } from './clients.ts';
 import type { Ask, Connections } from './connections.ts';
 import { Exports } from './exports.ts';
@@ -20,6 +21,7 @@ export class PostgresReader implements Reader {
 	readonly #ask: Ask;
 	readonly #finder: Finder;
 	readonly #exports: Exports;
+	readonly #callers: Callers;
 
 	constructor(connections: Connections, finder: Finder, maxExports: number) {
 		this.#ask = async (text, values) => {
@@ -29,17 +31,13 @@ export class PostgresReader implements Reader {
 				throw refusalOf(error, 'read');
 			}
 		};
+		this.#callers = new Callers(this.#ask);
 		this.#finder = finder;
 		this.#exports = new Exports(connections, maxExports);
 	}
 
-	async caller(accountId: string, secretHash: string): Promise<Caller | undefined> {
-		const { rows } = await this.#ask(
-			'SELECT key_id, secret_hash FROM pumadb.api_keys WHERE account_id = $1 AND secret_hash = $2 AND revoked_at IS NULL',
-			[accountId, secretHash],
-		);
-		const [row] = rows;
-		return row !== undefined && same(row.secret_hash, secretHash) ? { accountId, keyId: row.key_id } : undefined;
+	caller(accountId: string, secretHash: string): Promise<Caller | undefined> {
+		return this.#callers.find(accountId, secretHash);
 	}
 
 	/** Other nodes end keys too, so that each call asks. */
