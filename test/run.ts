@@ -19,7 +19,7 @@ const NOT_ON_POSTGRES: Readonly<Record<string, string>> = {
 	postgres: 'they start PostgreSQL and nodes themselves',
 	'pages-': 'a browser talks to one node, and the pages know no engine',
 	'batch-lookup': 'it is about how the file is looked through',
-	'commands.test': 'backup, damage and the lock are those of the file',
+	commands: 'backup, damage, the lock and what is left on the disk are those of the file',
 	crash: 'it kills the owner of a file; postgres-faults does what corresponds',
 	'disk-full': 'the disk is the database server’s',
 	'index-building': 'it looks into the writer of the file',

@@ -1,3 +1,4 @@
+import type { Writable } from 'node:stream';
 import pg from 'pg';
 import { Refusal } from '../../errors.ts';
 import { ConnectionLost, OutcomeUnknown, sqlState } from './faults.ts';
@@ -222,11 +223,26 @@ async function asked(
 		if (/^\s*(SELECT|UPDATE|DELETE)/.test(text)) return { rows: [], rowCount: 0, command: text.trim().split(' ')[0]! };
 		throw new Error('A text with U+0000 or half a surrogate pair was to be stored.');
 	}
+	gather(client);
 	try {
 		return await client.query({ text, values: values as unknown[], query_timeout: patience } as pg.QueryConfig);
 	} catch (error) {
 		throw fromDriver(error);
 	}
+}
+
+const gathering = new WeakSet<pg.ClientBase>();
+
+/** Statements of one turn of the event loop travel together: one packet, and one wake-up of the database. */
+function gather(client: pg.ClientBase): void {
+	if (gathering.has(client)) return;
+	const { stream } = (client as unknown as { connection: { stream: Writable } }).connection;
+	gathering.add(client);
+	stream.cork();
+	process.nextTick(() => {
+		gathering.delete(client);
+		stream.uncork();
+	});
 }
 
 /** Texts that PostgreSQL cannot hold. Rows never have them; ids and names that callers send may. */

@@ -169,6 +169,6 @@ export async function faultsOf(url: string): Promise<string[]> {
 
 function cannotReach(error: Error): Error {
 	return new Error(
-		`The database of PUMADB_DATABASE_URL cannot be reached (${error.message}). Check its address, user and password, and that it runs.`,
+		`The database of PUMADB_DATABASE_URL cannot be reached (${error.message}): check its address, user and password, and that it runs.`,
 	);
 }
