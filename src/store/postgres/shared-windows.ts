@@ -20,7 +20,8 @@ interface Counting {
 
 /**
  * Windows that all nodes count in together. Calls that wait on this node are counted by one statement, so that counting costs a
- * round trip and not a transaction each; a window known to be full refuses without asking.
+ * round trip and not a transaction each; a window known to be full refuses without asking. Clocks of nodes may differ by less
+ * than a window; one that ends later than that was begun by a clock that went wrong, and begins anew.
  */
 export class SharedWindows implements Windows {
 	readonly #connections: Connections;
@@ -43,8 +44,8 @@ export class SharedWindows implements Windows {
 		const key = `${owner} ${name}`;
 		const full = this.#full.get(key);
 		const now = this.#clock();
-		if (full !== undefined && full.limit === limit && full.ends > now && full.ends <= now + this.#windowMs) {
-			return admission(limit + 1, limit, full.ends - now);
+		if (full !== undefined && full.limit === limit && full.ends > now && full.ends <= now + 2 * this.#windowMs) {
+			return admission(limit + 1, limit, Math.min(full.ends - now, this.#windowMs));
 		}
 		return new Promise((resolve, reject) => {
 			const counting = this.#waiting.get(key);
@@ -78,8 +79,8 @@ export class SharedWindows implements Windows {
 				`INSERT INTO pumadb.call_windows AS w (account_id, name, count, ends)
 					SELECT n.account_id, n.name, n.count, $4::bigint + $5::bigint FROM unnest($1::text[], $2::text[], $3::bigint[]) AS n (account_id, name, count)
 					ON CONFLICT (account_id, name) DO UPDATE SET
-						count = CASE WHEN w.ends <= $4::bigint OR w.ends > $4::bigint + $5::bigint THEN excluded.count ELSE w.count + excluded.count END,
-						ends = CASE WHEN w.ends <= $4::bigint OR w.ends > $4::bigint + $5::bigint THEN excluded.ends ELSE w.ends END
+						count = CASE WHEN w.ends <= $4::bigint OR w.ends > $4::bigint + 2 * $5::bigint THEN excluded.count ELSE w.count + excluded.count END,
+						ends = CASE WHEN w.ends <= $4::bigint OR w.ends > $4::bigint + 2 * $5::bigint THEN excluded.ends ELSE w.ends END
 					RETURNING account_id, name, count, ends`,
 				[
 					countings.map(({ accountId }) => accountId),
@@ -96,7 +97,7 @@ export class SharedWindows implements Windows {
 				for (const [i, { limit, resolve }] of calls.entries()) {
 					const counted = count - calls.length + i + 1;
 					if (counted >= limit) this.#full.set(key, { ends, limit });
-					resolve(admission(counted, limit, ends - now));
+					resolve(admission(counted, limit, Math.min(ends - now, this.#windowMs)));
 				}
 			}
 		} catch (error) {
