@@ -47,13 +47,16 @@ function nextNode(base: string): string {
 	return known.urls[known.next]!;
 }
 
-/** Sends a request to the node whose turn it is. Headers are a plain object; those that name the server's origin name the node's. */
+/**
+ * Sends a request to the node whose turn it is. Headers are a plain object; those that name the server's origin name the node's,
+ * as a page of that node would, but for `/mcp`, which knows both nodes by their public address.
+ */
 export function fetchInTurn(url: string | URL, init: RequestInit = {}): Promise<Response> {
 	const asked = new URL(url);
 	const node = nextNode(asked.origin);
 	if (node === asked.origin) return fetch(asked, init);
 	const headers = Object.entries((init.headers ?? {}) as Readonly<Record<string, string>>).map(
-		([name, value]) => [name, value === asked.origin ? node : value] as const,
+		([name, value]) => [name, value === asked.origin && asked.pathname !== '/mcp' ? node : value] as const,
 	);
 	return fetch(node + asked.href.slice(asked.origin.length), { ...init, headers: Object.fromEntries(headers) });
 }
