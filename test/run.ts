@@ -26,6 +26,7 @@ const NOT_ON_POSTGRES: Readonly<Record<string, string>> = {
 	'index-rollback': 'it looks into the writer of the file',
 	lifecycle: 'starting, stopping, logs and memory of a process that owns a file',
 	'mcp-stdio': 'it is about a data directory',
+	'oauth-documents': 'it counts what one process fetches of other sites; each node fetches for itself',
 	upgrade: 'it opens files of earlier versions',
 	contract: 'it starts no server',
 	demo: 'it runs the program on a file',

@@ -3,7 +3,7 @@ import { database, freePort } from './postgres.ts';
 
 /**
  * With PUMADB_TEST_ENGINE=postgres, each server of a test is two nodes on one PostgreSQL, and requests go to them in turn. What
- * holds for one server must hold for both together.
+ * holds for one server must hold for both together. PUMADB_TEST_POOLER (host:port) stands between the nodes and their PostgreSQL.
  */
 export const TWO_NODES = process.env.PUMADB_TEST_ENGINE === 'postgres';
 
@@ -12,7 +12,9 @@ export async function nodeSettings(dataDir: string): Promise<Record<string, stri
 	const name = `t${createHash('sha256').update(dataDir).digest('hex').slice(0, 24)}`;
 	const url = await database(name);
 	databases.set(dataDir, url);
-	return { PUMADB_DATABASE_URL: url, PUMADB_DATABASE_CONNECTIONS: '9' };
+	const pooled = new URL(url);
+	if (process.env.PUMADB_TEST_POOLER !== undefined) pooled.host = process.env.PUMADB_TEST_POOLER;
+	return { PUMADB_DATABASE_URL: pooled.href, PUMADB_DATABASE_CONNECTIONS: '9' };
 }
 
 /** What both nodes are to be known by: the address of the first. @param env settings of the test; they win. */
