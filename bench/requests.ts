@@ -20,9 +20,10 @@ export function get(account: Account, path: string): string {
 	return `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer ${account.key}\r\n\r\n`;
 }
 
-export function post(account: Account, path: string, body: unknown): string {
+/** @param headers further ones, each ending with CRLF. */
+export function post(account: Account, path: string, body: unknown, headers = ''): string {
 	const text = JSON.stringify(body);
-	return `POST ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer ${account.key}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`;
+	return `POST ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer ${account.key}\r\nContent-Type: application/json\r\n${headers}Content-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`;
 }
 
 /** Makes accounts by magic link, `parallel` at a time. */

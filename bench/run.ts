@@ -2,77 +2,32 @@
  * `npm run bench`: prints a table of what was asked for and what was measured. Each figure stands beside a baseline of the same run,
  * the two measured in turn, and what was written is counted afterwards. `npm run bench -- adds` runs one part.
  */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { cpus, tmpdir } from 'node:os';
+import { cpus } from 'node:os';
 import { join } from 'node:path';
 import type { LoadResult } from './load.ts';
+import {
+	adds,
+	api,
+	baseline,
+	CONNECTIONS,
+	check,
+	count,
+	home,
+	median,
+	ONCE,
+	only,
+	per,
+	percent,
+	printTable,
+	ROUNDS,
+	report,
+	rounded,
+	rowsOf,
+	TIMED,
+} from './measure.ts';
 import { LIMITS_RAISED, load, type Measured, startProcess, startPumadb } from './processes.ts';
 import { type Account, get, makeAccounts, post, sampleRow } from './requests.ts';
-
-const CONNECTIONS = 64;
-const ROUNDS = 3;
-const TIMED = { connections: CONNECTIONS, order: 'random', seconds: 3, warmup: 1 } as const;
-const ONCE = { connections: CONNECTIONS, order: 'once', seconds: 600, warmup: 0 } as const;
-
-const home = mkdtempSync(join(tmpdir(), 'pumadb-bench-'));
-process.once('exit', () => rmSync(home, { recursive: true, force: true }));
-
-interface Line {
-	readonly what: string;
-	readonly measured: string;
-	readonly wanted: string;
-	readonly reached: boolean;
-}
-const lines: Line[] = [];
-
-function report(what: string, measured: string, wanted: string, reached: boolean): void {
-	lines.push({ what, measured, wanted, reached });
-	console.log(`${reached ? 'reached' : 'MISSED '}  ${what}: ${measured} (at least: ${wanted})`);
-}
-
-function check(condition: boolean, what: string): void {
-	if (condition) return;
-	console.error(`Wrong result: ${what}`);
-	process.exit(1);
-}
-
-function median(values: readonly number[]): number {
-	return values.toSorted((a, b) => a - b)[values.length >> 1]!;
-}
-
-const per = (results: readonly LoadResult[]): number => median(results.map((result) => result.perSecond));
-const count = (results: readonly LoadResult[], status: string): number =>
-	results.reduce((sum, result) => sum + (result.statuses[status] ?? 0), 0);
-const only = (results: readonly LoadResult[], status: string): boolean =>
-	results.every((result) => Object.keys(result.statuses).join() === status);
-const rounded = (n: number): string => Math.round(n).toLocaleString('en');
-const percent = (n: number): string => `${Math.round(n * 100)} %`;
-
-async function api(server: Measured, account: Account, path: string, body?: unknown) {
-	const response = await fetch(server.url + path, {
-		method: body === undefined ? 'GET' : 'POST',
-		headers: { authorization: `Bearer ${account.key}`, 'content-type': 'application/json' },
-		...(body === undefined ? {} : { body: JSON.stringify(body) }),
-	});
-	return { status: response.status, text: await response.text() };
-}
-
-const adds = (from: number, length: number) =>
-	Array.from({ length }, (_, i) => ({ action: 'add', row: sampleRow(from + i) }));
-
-async function baseline(body: string): Promise<Measured> {
-	const file = join(home, 'body.json');
-	writeFileSync(file, body);
-	return startProcess(['bench/baseline-server.ts', file]);
-}
-
-async function rowsOf(server: Measured, accounts: readonly Account[], table: string): Promise<number> {
-	let rows = 0;
-	for (const account of accounts) {
-		rows += (JSON.parse((await api(server, account, `/v1/${table}/count`)).text) as { count: number }).count;
-	}
-	return rows;
-}
+import { toolCalls } from './tool-calls.ts';
 
 async function cachedRead(server: Measured, accounts: readonly Account[]): Promise<void> {
 	const account = accounts[0]!;
@@ -284,10 +239,11 @@ const wanted = (part: string): boolean => parts.length === 0 || parts.includes(p
 console.log(
 	`${cpus().length} × ${cpus()[0]!.model}, Node ${process.versions.node}, ${CONNECTIONS} connections, 1,000 accounts, limits raised\n`,
 );
-if (['reads', 'adds', 'batches', 'sizes'].some(wanted)) {
+if (['reads', 'tools', 'adds', 'batches', 'sizes'].some(wanted)) {
 	const server = await startPumadb(join(home, 'data'));
 	const accounts = await makeAccounts(server.url, 1000);
 	if (wanted('reads')) await cachedRead(server, accounts);
+	if (wanted('tools')) await toolCalls(server, accounts);
 	if (wanted('adds')) await durableAdds(server, accounts);
 	if (wanted('batches')) await batches(server, accounts);
 	if (wanted('sizes')) await bySize(server);
@@ -295,8 +251,5 @@ if (['reads', 'adds', 'batches', 'sizes'].some(wanted)) {
 }
 if (wanted('million')) await million();
 
-console.log('\n| what | measured | at least | |\n| --- | --- | --- | --- |');
-for (const { what, measured, wanted: bound, reached } of lines) {
-	console.log(`| ${what} | ${measured} | ${bound} | ${reached ? 'reached' : '**missed**'} |`);
-}
+printTable();
 process.exit(0);

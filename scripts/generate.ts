@@ -4,6 +4,7 @@
  *   src/generated/operations.ts   what each operation is on the wire: method, path, parameters, statuses, example
  *   src/generated/validators.js   ajv's standalone validators of the request bodies (they never coerce, default or strip)
  *   src/generated/bodies.ts       the types of the same bodies
+ *   client/src/generated.ts       the operations' methods and paths, the types of their bodies and answers, and the error codes
  *   docs/errors.md                the catalogue of error codes
  *
  * The results are committed. `node scripts/generate.ts --check` fails where they are stale.
@@ -167,6 +168,88 @@ async function bodiesFile(): Promise<string> {
 	return `// ${BANNER}\n${parts.join('\n')}`;
 }
 
+/** All of the contract that the client has: it must stand alone. */
+async function clientFile(): Promise<string> {
+	const found = operations();
+	const definitions: Record<string, Any> = {};
+	for (const { id, operation, schema } of found) {
+		const success = Object.keys(operation.responses)[0]!;
+		definitions[`${pascal(id)}Answer`] = resolve(operation.responses[success].content['application/json'].schema);
+		if (schema !== undefined) definitions[`${pascal(id)}Body`] = schema;
+	}
+	for (const [name, schema] of Object.entries<Any>(contract.components.schemas)) {
+		if (['ApiKey', 'RowVersion'].includes(name)) definitions[name] = schema;
+	}
+	const root = JSON.parse(
+		JSON.stringify({ type: 'object', properties: {}, definitions }).replaceAll(
+			'#/components/schemas/',
+			'#/definitions/',
+		),
+	);
+	// As a tuple type it would be a hundred lines, and the limit in force may be another.
+	delete root.definitions.BatchBody.properties.operations.maxItems;
+	delete root.definitions.BatchBody.properties.operations.minItems;
+	for (const schema of Object.values<Any>(root.definitions)) closeObjects(schema);
+	const types = await compileTypes(root, 'Nothing', {
+		bannerComment: '',
+		format: true,
+		unknownAny: true,
+		unreachableDefinitions: true,
+	});
+	const operationTypes = found.map(({ id, schema }) => {
+		const body = schema === undefined ? 'undefined' : `${pascal(id)}Body`;
+		return `\t${id}: { body: ${body}; answer: ${pascal(id)}Answer };`;
+	});
+	const paths = found.map(({ id, method, path }) => `\t${id}: ['${method}', '${path}'],`);
+	return `// ${BANNER}
+/** What each operation takes and answers. */
+export interface Operations {
+${operationTypes.join('\n')}
+}
+
+export const PATHS = {
+${paths.join('\n')}
+} as const satisfies Record<keyof Operations, readonly [method: string, path: string]>;
+
+/** The limits in force; null where one is switched off. */
+export interface Limits {
+${Object.keys(contract['x-pumadb-limits'])
+	.map((name) => `\treadonly ${name}: number | null;`)
+	.join('\n')}
+}
+
+/** Every code that the service refuses a call with. */
+export type ServiceErrorCode =
+${Object.entries(ERROR_CATALOGUE)
+	.map(([code, [status, meaning]]) => `\t/** ${status}: ${meaning} */\n\t| '${code}'`)
+	.join('\n')};
+
+${types
+	.replace(/export interface Nothing \{[^}]*\}\n/, '')
+	.replaceAll(/\/\*\*\n \* This interface was referenced by [\s\S]*?\*\/\n/g, '')
+	.trim()}
+`;
+}
+
+function pascal(id: string): string {
+	return `${id[0]!.toUpperCase()}${id.slice(1)}`;
+}
+
+/** Objects whose members are all named have no others, as far as types go. */
+function closeObjects(schema: Any): void {
+	if (typeof schema !== 'object' || schema === null) return;
+	if (schema.properties !== undefined && schema.additionalProperties === undefined) schema.additionalProperties = false;
+	// A row's own members and the service's: one object.
+	if (schema.allOf !== undefined) {
+		Object.assign(schema, ...schema.allOf);
+		delete schema.allOf;
+		schema.additionalProperties = true;
+	}
+	// Which of several members there must be is the server's to check.
+	delete schema.anyOf;
+	for (const value of Object.values(schema)) closeObjects(value);
+}
+
 function errorsPage(): string {
 	const rows = Object.entries(ERROR_CATALOGUE).map(
 		([code, [status, meaning]]) => `| \`${code}\` | ${status} | ${meaning} |`,
@@ -193,6 +276,7 @@ const files: Record<string, string> = {
 	'src/generated/validators.js': validatorsFile(),
 	'src/generated/validators.d.ts': validatorTypesFile(),
 	'src/generated/bodies.ts': await bodiesFile(),
+	'client/src/generated.ts': await clientFile(),
 	'docs/errors.md': errorsPage(),
 };
 

@@ -70,7 +70,8 @@ export const SETTINGS: readonly Setting[] = [
 	{
 		name: 'PUMADB_SIGN_INS_PER_HOUR',
 		fallback: '10',
-		meaning: 'magic links per address and client in an hour; 0: unlimited',
+		meaning:
+			'magic links per address and client in an hour; ten times as many per client, and other limits of callers without a key follow; 0: unlimited',
 	},
 	{
 		name: 'PUMADB_MAX_ARCHIVE_BYTES',

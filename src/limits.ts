@@ -83,10 +83,14 @@ export const REFRESH_TOKEN_MS = 90 * 24 * 60 * 60 * 1000;
 export const REFRESH_GRACE_MS = 120 * 1000;
 /** How long a refresh token that was used is known for one, so that a thief's use of it ends the grant. */
 export const USED_REFRESH_TOKEN_MS = 30 * 24 * 60 * 60 * 1000;
+/** Tokens of a grant, of either kind, that can be used at once; the oldest gives way. */
+export const MAX_LIVE_TOKENS = 100;
+/** Used refresh tokens of a grant that are known for such. */
+export const MAX_USED_TOKENS = 2000;
 /** Registered clients that were never used: how many there may be, how long they stay, and how long they cannot be crowded out. */
 export const MAX_UNUSED_CLIENTS = 10_000;
 export const UNUSED_CLIENT_MS = 30 * 24 * 60 * 60 * 1000;
-export const UNUSED_CLIENT_PROTECTED_MS = 60 * 60 * 1000;
+export const UNUSED_CLIENT_PROTECTED_MS = 15 * 60 * 1000;
 /** A client stays for so long after it last got a token, which is longer than any token lives. */
 export const USED_CLIENT_MS = 500 * 24 * 60 * 60 * 1000;
 export const DAY_MS = 24 * 60 * 60 * 1000;

@@ -10,6 +10,7 @@ export async function main(): Promise<void> {
 		stopped: stop.signal,
 		stdin: process.stdin,
 		stdout: process.stdout,
+		stderr: process.stderr,
 		print: (line) => process.stdout.write(`${line}\n`),
 		complain: (line) => process.stderr.write(`${line}\n`),
 	});

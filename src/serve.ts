@@ -6,6 +6,7 @@ import type { Config } from './config.ts';
 import { makeMetrics } from './http/metrics.ts';
 import { createServer, type Server } from './http/server.ts';
 import { makeLog } from './log.ts';
+import type { Tool } from './mcp/tool.ts';
 import { documentFetcher, type FetchDocument } from './oauth/document-fetcher.ts';
 import { ReadyAnswers } from './operations/ready-answers.ts';
 import { openStore } from './store/open.ts';
@@ -31,6 +32,8 @@ export interface ServeOptions {
 	readonly maxGroup?: number;
 	/** How metadata documents of OAuth clients are fetched; only tests bring their own. */
 	readonly fetchDocument?: FetchDocument;
+	/** MCP tools in place of the product's; only the server for the protocol's conformance suite brings its own. */
+	readonly mcpTools?: readonly Tool[];
 }
 
 /** Opens the store, starts listening, and resolves once the server can answer. */
@@ -40,6 +43,7 @@ export async function serve({
 	onFatal,
 	maxGroup,
 	fetchDocument = documentFetcher(),
+	mcpTools,
 }: ServeOptions): Promise<Running> {
 	const log = makeLog(config.logLevel);
 	const store = await openStore({
@@ -81,6 +85,7 @@ export async function serve({
 			metrics,
 			trustProxy: config.trustProxy,
 			mcpOrigins: config.mcpOrigins,
+			mcpTools,
 			oauth: {
 				accessTokenTtlSeconds: config.accessTokenTtlSeconds,
 				fetchDocument: config.clientMetadata ? fetchDocument : undefined,

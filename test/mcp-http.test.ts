@@ -87,7 +87,7 @@ test('[11.9] pages of other origins are 403; those of the server, of this machin
 	assert.equal((await post(message('ping'))).headers.get('access-control-allow-origin'), null);
 });
 
-test('[11.9] OPTIONS is answered before anybody is known; GET, HEAD and DELETE are 405', async () => {
+test('[11.9] OPTIONS is answered before anybody is known; other methods are 405', async () => {
 	const preflight = (origin: string) =>
 		fetch(`${server.url}/mcp`, { method: 'OPTIONS', headers: { origin, 'access-control-request-method': 'POST' } });
 	const allowed = await preflight(NAMED);
@@ -100,12 +100,12 @@ test('[11.9] OPTIONS is answered before anybody is known; GET, HEAD and DELETE a
 	const foreign = await preflight('https://evil.example');
 	assert.equal(foreign.status, 204);
 	assert.equal(foreign.headers.get('access-control-allow-origin'), null);
-	for (const method of ['GET', 'DELETE', 'HEAD']) {
-		const answer = await postMcp(server.url, ada.key, undefined, {}, method);
-		assert.equal(answer.status, 405);
-		assert.equal(answer.headers.get('allow'), 'POST, OPTIONS');
+	for (const [method, body] of [['GET'], ['HEAD'], ['DELETE'], ['PUT', '{}'], ['PATCH', '{}'], ['PROPFIND']] as const) {
+		const answer = await postMcp(server.url, ada.key, body, {}, method!);
+		assert.equal(answer.status, 405, method);
+		assert.equal(answer.headers.get('allow'), 'POST, OPTIONS', method);
+		assert.equal((await postMcp(server.url, undefined, body, {}, method!)).status, 401, method);
 	}
-	assert.equal((await postMcp(server.url, ada.key, '{}', {}, 'PUT')).status, 405);
 });
 
 test('[11.11] [11.4] what is no message is refused, and nothing is changed', async () => {

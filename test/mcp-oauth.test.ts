@@ -1,8 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -16,6 +14,7 @@ import {
 import type { Any } from './support/client.ts';
 import { queryDatabase } from './support/data-dir.ts';
 import { newApp, untilConsent, Visitor } from './support/oauth.ts';
+import { freePort } from './support/real-clients.ts';
 import { type Env, NO_RATE_LIMITS, ROOT, startServer, type TestServer } from './support/server.ts';
 
 /** The MCP SDK's client with its own OAuth flow, and the protocol's conformance suite for authorization servers. */
@@ -209,12 +208,3 @@ test('[14.1] [14.5] [14.9] conformance: the scenarios for authorization servers'
 	assert.match(said, /authorization-code-grant/);
 	assert.match(said, /Total: 3 passed, 0 failed/, said);
 });
-
-async function freePort(): Promise<number> {
-	const probe = createServer().listen(0, '127.0.0.1');
-	await once(probe, 'listening');
-	const { port } = probe.address() as AddressInfo;
-	probe.close();
-	await once(probe, 'close');
-	return port;
-}

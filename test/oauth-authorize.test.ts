@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { signIn } from './support/client.ts';
+import { csrfToken } from '../src/accounts/secrets.ts';
+import { send, signIn } from './support/client.ts';
 import { queryDatabase } from './support/data-dir.ts';
 import { type ClockedServer, startClocked } from './support/in-process.ts';
 import {
@@ -83,7 +84,9 @@ test('[14.5] [14.3] whatever is wrong is told on a page, and nobody is sent anyw
 		[{ code_challenge_method: '' }, /code_challenge_method is missing/],
 		[{ code_challenge_method: 'plain' }, /S256/],
 		[{ code_challenge: 'short' }, /no SHA-256/],
-		[{ state: 'x'.repeat(8193) }, /state of the app is longer/],
+		[{ state: 'x'.repeat(2049) }, /state of the app is longer/],
+		[{ request: 'eyJhbGciOiJub25lIn0.e30.' }, /as a request, which is not taken/],
+		[{ request_uri: 'https://evil.example/request' }, /as a request_uri/],
 		[{ resource: 'https://other.example/mcp' }, /not of this server/],
 	] as const) {
 		const shown = await new Visitor(server.url).open(authorizeUrl(app, challenge, more), {}, 'cross-site');
@@ -106,7 +109,7 @@ test('[14.3] [14.5] an app on this computer may use any port', async () => {
 		const visitor = new Visitor(server.url);
 		const page = await untilConsent(visitor, authorizeUrl(other, challenge, { redirect_uri: used }), EMAIL);
 		const policy = page.headers.get('content-security-policy')!;
-		const [, allowed = '*'] = /form-action 'self' (\S+);/.exec(policy) ?? [];
+		const [, allowed = '*'] = /form-action 'self' (\S+)$/.exec(policy) ?? [];
 		assert.ok(used.startsWith(allowed!), `${used} ${allowed}`);
 		assert.ok(!allowed!.includes('*'));
 		const answer = await visitor.submit(page, { decision: 'allow' });
@@ -141,7 +144,7 @@ test('[14.6] opening the link uses nothing up; its button does, once, in this br
 		const { searchParams } = new URL(link);
 		const answer = await stranger.post({
 			step: 'sign-in',
-			request: searchParams.get('request')!,
+			authorization: searchParams.get('authorization')!,
 			token: searchParams.get('token')!,
 		});
 		assertPage(answer, 400, /another browser|no cookie/);
@@ -151,7 +154,9 @@ test('[14.6] opening the link uses nothing up; its button does, once, in this br
 	const signedIn = await visitor.submit(page);
 	assert.equal(signedIn.status, 303);
 	assert.equal(used(), before + 1);
-	assertPage(await visitor.submit(page), 400, /used already/);
+	// Pressing twice does no harm.
+	assert.equal((await visitor.submit(page)).status, 303);
+	assert.equal(used(), before + 1);
 	// The link still leads to where the person is.
 	assert.match((await visitor.open(link)).text, /name="decision"/);
 });
@@ -170,14 +175,53 @@ test('[14.6] a link of another address, or of no authorization, signs nobody in'
 	const mallory = new Visitor(server.url);
 	const other = await mallory.open(authorizeUrl(app, challenge), {}, 'cross-site');
 	const hers = new URL((await mallory.submit(other, { email: 'mallory@example.com' })).location!);
-	const request = link.searchParams.get('request')!;
+	const authorization = link.searchParams.get('authorization')!;
 	for (const token of [hers.searchParams.get('token')!, 'x', '']) {
-		const shown = await visitor.post({ step: 'sign-in', request, token });
+		const shown = await visitor.post({ step: 'sign-in', authorization, token });
 		assertPage(shown, 400, /used already, has expired, or is not whole|token is missing/);
 	}
 	// Hers is still hers.
 	assert.equal((await mallory.submit(await mallory.open(hers.href))).status, 303);
-	assertPage(await visitor.open(`/oauth/authorize?request=${'x'.repeat(43)}`), 400, /answered already, or has expired/);
+	assertPage(
+		await visitor.open(`/oauth/authorize?authorization=${'x'.repeat(43)}`),
+		400,
+		/answered already, or has expired/,
+	);
+});
+
+test('[14.6] a link that connects an app signs in nowhere else, and makes no key', async () => {
+	const visitor = new Visitor(server.url);
+	const sent = await visitor.submit(await visitor.open(authorizeUrl(app, challenge)), { email: EMAIL });
+	const token = new URL(sent.location!).searchParams.get('token')!;
+	const verified = await send(server.url, 'POST', '/auth/verify', { json: { token } });
+	assert.equal(`${verified.status} ${verified.body.error.code}`, '401 invalid_magic_link');
+	const session = await send(server.url, 'POST', '/console/api/sign-in', {
+		json: { token },
+		headers: { 'sec-fetch-site': 'same-origin' },
+	});
+	assert.equal(`${session.status} ${session.body.error.code}`, '401 invalid_magic_link');
+	// Nor the other way round.
+	const asked = await send(server.url, 'POST', '/auth/magic-link', { json: { email: EMAIL } });
+	const other = new URL(asked.body.dev_magic_link).searchParams.get('token')!;
+	const authorization = new URL(sent.location!).searchParams.get('authorization')!;
+	assertPage(await visitor.post({ step: 'sign-in', authorization, token: other }), 400, /not whole/);
+	assert.equal((await visitor.submit(await visitor.open(sent.location!))).status, 303);
+});
+
+test('[14.6] [6.11] one client may have so many links sent, whatever the addresses', async () => {
+	const own = await startClocked({ ...NO_RATE_LIMITS, PUMADB_SIGN_INS_PER_HOUR: '1' });
+	try {
+		const mine = await newApp(own.url);
+		const statuses: number[] = [];
+		for (let n = 0; n < 11; n++) {
+			const visitor = new Visitor(own.url);
+			const page = await visitor.open(authorizeUrl(mine, challenge));
+			statuses.push((await visitor.submit(page, { email: `person-${n}@example.com` })).status);
+		}
+		assert.deepEqual(statuses, [...Array(10).fill(303), 429]);
+	} finally {
+		await own.stop();
+	}
 });
 
 test('[14.6] an authorization lives for an hour, its link for 15 minutes', async () => {
@@ -202,12 +246,18 @@ test('[14.7] the page says who, where, what and for whom, and cannot be framed',
 	const page = await untilConsent(new Visitor(server.url), authorizeUrl(named, challenge), EMAIL);
 	assert.ok(!page.text.includes('<b>Claude'));
 	const text = unescapeHtml(page.text.replaceAll(/<[^>]*>/g, ''));
-	for (const words of ['<b>Claude</b> "x"', 'claude.ai', 'pumadb', EMAIL, 'nobody has checked']) {
+	for (const words of [
+		'<b>Claude</b> "x"',
+		'claude.ai',
+		'pumadb',
+		EMAIL,
+		'It chose its name itself; nobody has checked it.',
+	]) {
 		assert.ok(text.includes(words), words);
 	}
 	const policy = page.headers.get('content-security-policy')!;
 	assert.match(policy, /frame-ancestors 'none'/);
-	assert.match(policy, /form-action 'self' https:\/\/claude\.ai;/);
+	assert.match(policy, /form-action 'self' https:\/\/claude\.ai$/);
 	assert.equal(page.headers.get('referrer-policy'), 'same-origin');
 	assert.equal(page.headers.get('cache-control'), 'no-store');
 	// Else the window that an app opened for this would be lost to it.
@@ -233,7 +283,7 @@ test('[14.7] consent forged from elsewhere, or without the page’s token, grant
 		[{ csrf: 'x'.repeat(43) }, 403, /did not come from the page/],
 		[{ decision: '' }, 400, /decision is missing/],
 		[{ decision: 'perhaps' }, 400, /allow or deny/],
-		[{ request: 'x'.repeat(43) }, 400, /answered already/],
+		[{ authorization: 'x'.repeat(43) }, 400, /answered already/],
 		[{ step: 'consents' }, 400, /no such step/],
 		[{ step: '__proto__' }, 400, /no such step/],
 		[{ step: '' }, 400, /step is missing/],
@@ -243,11 +293,14 @@ test('[14.7] consent forged from elsewhere, or without the page’s token, grant
 	// The token of another request of the same browser.
 	const other = await untilConsent(visitor, authorizeUrl(app, challenge), EMAIL);
 	assertPage(await visitor.post({ ...fields, csrf: fieldsOf(other).csrf!, decision: 'allow' }), 403, /did not come/);
-	// Before anybody has signed in.
+	// Before anybody has signed in, even with the right token.
 	const early = await visitor.open(authorizeUrl(app, challenge));
 	const sent = await visitor.submit(early, { email: EMAIL });
-	const request = new URL(sent.location!).searchParams.get('request')!;
-	assertPage(await visitor.post({ step: 'consent', request, csrf: 'x', decision: 'allow' }), 403, /did not come/);
+	const authorization = new URL(sent.location!).searchParams.get('authorization')!;
+	const csrf = csrfToken(`${visitor.cookie('pumadb_browser')} ${authorization}`);
+	assert.equal(fieldsOf(page).csrf, csrfToken(`${visitor.cookie('pumadb_browser')} ${fields.authorization}`));
+	const tooEarly = await visitor.post({ step: 'consent', authorization, csrf, decision: 'allow' });
+	assertPage(tooEarly, 400, /Nobody has signed in yet/);
 	assert.equal(grants(), before);
 	assert.equal((await visitor.submit(page, { decision: 'allow' })).status, 303);
 	assertPage(await visitor.submit(page, { decision: 'allow' }), 400, /answered already/);

@@ -6,7 +6,8 @@ import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { documentFetcher, type FetcherOptions, isPublic } from '../src/oauth/document-fetcher.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { documentFetcher, type FetcherOptions, isPublic, SYSTEM } from '../src/oauth/document-fetcher.ts';
 import { startClocked } from './support/in-process.ts';
 import { message, postMcp } from './support/mcp.ts';
 import { type App, authorizeUrl, connect, pkce, unescapeHtml, untilConsent, Visitor } from './support/oauth.ts';
@@ -206,17 +207,29 @@ test('[14.4] only public addresses are reached, and what is inside is not told',
 			'255.255.255.255',
 		],
 		...['::', '::1', '::ffff:127.0.0.1', '::ffff:10.0.0.1', '64:ff9b::7f00:1', '64:ff9b::a00:1', 'fe80::1', 'fc00::1'],
-		...['fd12:3456::1', 'ff02::1', '2001:db8::1', '2002:7f00:1::', '100::1', 'not an address', ''],
+		...[
+			'::7f00:1',
+			'4000::1',
+			'fec0::1',
+			'3fff::1',
+			'fd12:3456::1',
+			'ff02::1',
+			'2001:db8::1',
+			'2002:7f00:1::',
+			'100::1',
+			'not an address',
+			'',
+		],
 	]) {
 		assert.ok(!isPublic(inside), inside);
 		const load = documentFetcher({ lookup: async () => [{ address: inside, family: 4 }], mayReach: isPublic });
-		await assert.rejects(load('https://app.example/client.json'), /is not public/);
+		await assert.rejects(load('https://app.example/client.json'), /cannot be reached/);
 	}
 	for (const outside of ['1.1.1.1', '93.184.215.14', '172.32.0.1', '2606:4700:4700::1111'])
 		assert.ok(isPublic(outside), outside);
 	// As they may be written in a URL.
 	requests = [];
-	const load = documentFetcher();
+	const load = documentFetcher({ ...SYSTEM, timeoutMs: 50 });
 	for (const host of [
 		'127.0.0.1',
 		'2130706433',
@@ -226,12 +239,21 @@ test('[14.4] only public addresses are reached, and what is inside is not told',
 		'[::ffff:127.0.0.1]',
 		'localhost',
 	]) {
-		await assert.rejects(load(`https://${host}:${port}/client.json`), /is not public/, host);
+		await assert.rejects(load(`https://${host}:${port}/client.json`), /cannot be reached/, host);
 	}
 	// One address inside among others.
 	const mixed = fetcher({ lookup: async () => [...LOOPBACK, { address: '10.0.0.1', family: 4 }] });
-	await assert.rejects(mixed(urlOf('/client.json')), /is not public/);
+	await assert.rejects(mixed(urlOf('/client.json')), /cannot be reached/);
 	assert.deepEqual(requests, []);
+	// A deadline that passes once its document was refused must not end the process.
+	await sleep(100);
+});
+
+test('[14.4] so many documents are fetched at once', async () => {
+	const hanging = fetcher({ lookup: () => new Promise(() => {}) });
+	const results = await Promise.allSettled(Array.from({ length: 25 }, () => hanging(urlOf('/client.json'))));
+	const said = results.map((result) => (result.status === 'rejected' ? result.reason.code : 'fetched'));
+	assert.deepEqual(said.toSorted(), [...Array(20).fill('invalid_client'), ...Array(5).fill('overloaded')]);
 });
 
 test('[14.4] the address that was looked at is the one that is called', async () => {
@@ -273,7 +295,7 @@ test('[14.4] redirects, other types, too much and too slow are refused; so is a 
 	answerJson('{}');
 	await assert.rejects(load(urlOf('/client.json', 'third.example')), /cannot be reached/);
 	await assert.rejects(fetcher({ lookup: () => new Promise(() => {}) })(urlOf('/client.json')), /cannot be reached/);
-	await assert.rejects(fetcher({ lookup: async () => [] })(urlOf('/client.json')), /is not public/);
+	await assert.rejects(fetcher({ lookup: async () => [] })(urlOf('/client.json')), /cannot be reached/);
 	answerJson('{}', { 'content-type': 'application/cimd+json; charset=utf-8' });
 	assert.equal(await load(urlOf('/client.json')), '{}');
 });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import fc from 'fast-check';
-import { matchesRedirectUri, requireRedirectUri } from '../src/oauth/redirect-uri.ts';
+import { matchesRedirectUri, requireRedirectUri } from '../src/accounts/redirect-uri.ts';
 import type { Any } from './support/client.ts';
 import { queryDatabase } from './support/data-dir.ts';
 import { type ClockedServer, startClocked } from './support/in-process.ts';
@@ -143,6 +143,55 @@ test('[14.2] a public client that registers again is the same one; one with a se
 	}
 });
 
+const NOT_TO_REGISTER = [
+	...[
+		'https:evil.example/cb',
+		'https:/evil.example/cb',
+		'http:localhost:9/cb',
+		'https:\\\\evil.example/cb',
+		'https://@evil.example/cb',
+	],
+	...[
+		'https://a%3Bsandbox/cb',
+		'https://a%2Cb/cb',
+		'https://*/cb',
+		'https://*.example/cb',
+		'https://a%22/cb',
+		'https://a.example;x/cb',
+	],
+	...[
+		'microsoft-edge:https://evil.example',
+		'ms-msdt:/id',
+		'search-ms:query',
+		'itms-services://?x',
+		'ssh://a.example/x',
+	],
+	...[
+		'https://a.example/cb?code=1',
+		'https://a.example/cb?state=1',
+		'https://a.example/cb?iss=x',
+		'cursor://a/cb?error=x',
+	],
+];
+
+test('[14.2] a name is shown as it can be seen', async () => {
+	const named = async (client_name: unknown) =>
+		(
+			await register(server.url, {
+				client_name,
+				redirect_uris: ['https://a.example/cb'],
+				token_endpoint_auth_method: 'none',
+			})
+		).body.client_name;
+	assert.equal(await named('  Claude  '), 'Claude');
+	assert.equal(await named('edualC\u202e\u200b'), 'edualC');
+	assert.equal(await named('👩\u200d💻 dev'), '👩💻 dev');
+	assert.equal(await named('\u3164\u2800\u0000'), undefined);
+	assert.equal(await named('x'.repeat(200)), 'x'.repeat(100));
+	assert.equal(await named(`a${'\u0301'.repeat(50)}`), `a${'\u0301'.repeat(3)}`);
+	assert.equal(await named(null), undefined);
+});
+
 test('[14.2] [14.3] [14.11] what cannot be registered is refused in OAuth words, and registers nothing', async () => {
 	const count = () => queryDatabase(server.dataDir, 'SELECT count(*) AS n FROM clients')[0]!.n;
 	const before = count();
@@ -165,12 +214,11 @@ test('[14.2] [14.3] [14.11] what cannot be registered is refused in OAuth words,
 		[uris('https://a.example/cb\r\nSet-Cookie: x=1'), 'invalid_redirect_uri'],
 		[uris(" https://a.example/cb; script-src 'unsafe-inline'"), 'invalid_redirect_uri'],
 		[uris(`https://a.example/${'x'.repeat(2000)}`), 'invalid_redirect_uri'],
-		[uris(...Array.from({ length: 51 }, (_, n) => `https://a.example/${n}`)), 'invalid_redirect_uri'],
+		[uris(...Array.from({ length: 21 }, (_, n) => `https://a.example/${n}`)), 'invalid_redirect_uri'],
+		...NOT_TO_REGISTER.map((uri) => [uris(uri), 'invalid_redirect_uri'] as const),
 		[{ ...uris('https://a.example/cb'), token_endpoint_auth_method: 'private_key_jwt' }, 'invalid_client_metadata'],
 		[{ ...uris('https://a.example/cb'), client_name: 7 }, 'invalid_client_metadata'],
-		[{ ...uris('https://a.example/cb'), client_name: 'x'.repeat(101) }, 'invalid_client_metadata'],
-		[{ ...uris('https://a.example/cb'), client_name: 'edualC\u202e' }, 'invalid_client_metadata'],
-		[`{"redirect_uris":["https://a.example/cb"],"pad":"${'x'.repeat(66_000)}"}`, 'invalid_request', 413],
+		[`{"redirect_uris":["https://a.example/cb"],"pad":"${'x'.repeat(17_000)}"}`, 'invalid_request', 413],
 	] as const) {
 		const answer = await register(server.url, metadata);
 		assert.equal(`${answer.status} ${answer.body.error}`, `${status} ${error}`, JSON.stringify(metadata).slice(0, 100));
@@ -222,6 +270,9 @@ test('[14.3] a redirect URI matches itself alone, but for the port on the own ma
 		['https://a.example/cb', 'https://a.example.evil.example/cb'],
 		['https://a.example/cb', 'https://A.example/cb'],
 		['http://localhost/cb', 'http://127.0.0.1/cb'],
+		['http://localhost/cb', 'http://localhost:7/x/../cb'],
+		['http://localhost/cb', 'http://localhost:7/%2e/cb'],
+		['http://localhost/cb', 'http://localhost:7/CB'],
 		['http://localhost/cb', 'http://localhost.evil.example/cb'],
 		['cursor://anysphere.cursor-mcp/oauth/callback', 'cursor://anysphere.cursor-mcp/oauth/callback2'],
 		['cursor://anysphere.cursor-mcp/oauth/callback', 'cursor://evil/oauth/callback'],

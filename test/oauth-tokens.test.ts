@@ -247,7 +247,7 @@ test('[14.10] a token for another address opens nothing', async () => {
 	const moved = await startClocked(env, dataDir);
 	try {
 		assert.ok(!(await opens(pair.access, moved.url)));
-		assertOAuth(await refresh(moved.url, mine, pair.refresh), '400 invalid_target');
+		assertOAuth(await refresh(moved.url, mine, pair.refresh), '400 invalid_grant');
 	} finally {
 		await moved.stop();
 	}
@@ -302,7 +302,10 @@ test('[14.11] bodies that are no form, too large or doubled are refused in OAuth
 		});
 		return { status: response.status, headers: response.headers, body: await response.json() };
 	};
-	assertOAuth(await post('{}', 'application/json'), '400 invalid_request');
+	const json = await post('{}', 'application/json');
+	assertOAuth(json, '400 invalid_request');
+	assert.match(json.body.error_description, /application\/x-www-form-urlencoded/);
+	assertOAuth(await post('client_id=x:y&grant_type=refresh_token&refresh_token=x'), '401 invalid_client');
 	assertOAuth(await post(''), '401 invalid_client');
 	assertOAuth(await post(`client_id=${app.id}&client_id=${app.id}`), '400 invalid_request');
 	assertOAuth(await post(`client_id=${app.id}&x=${'x'.repeat(70_000)}`), '413 invalid_request');
@@ -344,6 +347,12 @@ test('[14.14] an access token opens /mcp alone; no other token does', async () =
 	}
 	const [, , account, secret] = access.split('_');
 	assert.ok(!(await opens(`puma_access_other${account}_${secret}`)));
+	// A token under another name is none.
+	assert.ok(!(await opens(token.replace('puma_refresh_', 'puma_access_'))));
+	for (const other of [access, code]) {
+		const renamed = other.replace(/^puma_[a-z]+_/, 'puma_refresh_');
+		assertOAuth(await refresh(server.url, app, renamed), '400 invalid_grant');
+	}
 });
 
 test('[14.14] what an app does is the account’s own, and nobody else’s', async () => {

@@ -50,6 +50,7 @@ if (wanted.length === 0) {
 	step('Format and lint', 'biome', ['check', '--error-on-warnings', '.']);
 	step('Types', 'tsc', ['-p', '.']);
 	step('Types of the pages', 'tsc', ['-p', 'pages']);
+	step('Types of the client', 'tsc', ['-p', 'client']);
 	step('Generated files', process.execPath, ['scripts/generate.ts', '--check']);
 }
 

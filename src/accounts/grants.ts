@@ -9,15 +9,10 @@ import { sameHash } from './secrets.ts';
  * where a key's does: in rate limits, in links it made, in the log.
  */
 
-/** How a client proves who it is at the token endpoint (RFC 7591 section 2). */
-export const AUTH_METHODS = ['none', 'client_secret_post', 'client_secret_basic'] as const;
-export type AuthMethod = (typeof AUTH_METHODS)[number];
-
 /** What is kept of a client's metadata (RFC 7591 section 2). */
 export interface ClientMetadata {
 	readonly name: string | undefined;
 	readonly redirectUris: readonly string[];
-	readonly authMethod: AuthMethod;
 }
 
 /** A registered client. */
@@ -25,8 +20,10 @@ export interface ClientRecord extends ClientMetadata {
 	readonly id: string;
 	/** SHA-256 of the secret, in hex; null for public clients. */
 	readonly secretHash: string | null;
-	/** Milliseconds since the epoch. */
+	/** When it was first registered, in milliseconds since the epoch. */
 	readonly createdAt: number;
+	/** When it last registered, or a person began to connect it: it stays for a while after that. */
+	readonly seenAt: number;
 }
 
 /** A client about to be registered. */
@@ -107,7 +104,6 @@ export type GrantCommand =
 			readonly command: 'grantAuthorization';
 			readonly requestHash: string;
 			readonly browserHash: string;
-			readonly accountId: string;
 			readonly grantId: string;
 			readonly code: NewCode;
 	  }
@@ -141,7 +137,7 @@ export type GrantCommand =
 	  }
 	| { readonly command: 'revokeGrant'; readonly accountId: string; readonly grantId: string };
 
-/** @throws Refusal overloaded where there is no room for a client that nobody has used yet. @param oldest when the oldest of them came */
+/** @throws Refusal overloaded where there is no room for a client that nobody has used yet. @param oldest when the one that was seen longest ago was seen */
 export function requireRoomForClient(oldest: number, now: number): void {
 	if (now - oldest >= UNUSED_CLIENT_PROTECTED_MS) return;
 	throw new Refusal(
@@ -171,6 +167,14 @@ export function requireAuthorization(
 	);
 }
 
+/** The account that the person has signed in to. @throws Refusal invalid_authorization where nobody has. */
+export function signedInAccount({ accountId }: Authorization): string {
+	if (accountId !== undefined) return accountId;
+	throw new Refusal('invalid_authorization', 'Nobody has signed in yet. Open the link in the mail first.', {
+		reason: 'not_signed_in',
+	});
+}
+
 /** Grants that have to go before another may begin. @param live ids of the account's grants, the one used longest ago first. */
 export function grantsToGiveUp(live: readonly string[]): readonly string[] {
 	return live.slice(0, Math.max(0, live.length - MAX_LIVE_GRANTS + 1));
@@ -190,7 +194,7 @@ export interface CodeRecord {
 /**
  * May this client change this code for tokens (RFC 6749 section 4.1.3, RFC 7636 section 4.6)?
  * @returns `reused` where the right client presents it again: somebody has both, so its grant must end (RFC 6749 section 4.1.2).
- * @throws Refusal invalid_grant or invalid_target; a code that is presented wrongly stays good for who presents it rightly.
+ * @throws Refusal invalid_grant; a code that is presented wrongly stays good for who presents it rightly.
  */
 export function judgeCode(
 	code: CodeRecord | undefined,
@@ -210,7 +214,7 @@ export function judgeCode(
 	if (code.challenge !== presented.challenge) {
 		throw invalidGrant('The code_verifier does not belong to the code_challenge of the authorization request.');
 	}
-	if (code.audience !== presented.audience) throw foreignAudience();
+	if (code.audience !== presented.audience) throw movedAway();
 	if (code.usedAt !== null) return 'reused';
 	if (code.expiresAt <= now) throw invalidGrant('The code has expired.');
 	return 'good';
@@ -230,7 +234,7 @@ export interface RefreshRecord {
  * May this client refresh with this token (RFC 9700 section 4.14.2)? A used token works on for two minutes, since clients
  * refresh twice at once and lose answers: each use gives a pair of its own.
  * @returns `reused` where it was used before that: client and thief cannot be told apart, so the grant must end.
- * @throws Refusal invalid_grant or invalid_target; neither changes anything.
+ * @throws Refusal invalid_grant, which changes nothing.
  */
 export function judgeRefresh(
 	token: RefreshRecord | undefined,
@@ -239,7 +243,7 @@ export function judgeRefresh(
 ): 'good' | 'reused' {
 	if (token === undefined) throw invalidGrant('The refresh token is unknown, or its grant was revoked.');
 	if (token.clientId !== presented.clientId) throw invalidGrant('The refresh token was given to another client.');
-	if (token.audience !== presented.audience) throw foreignAudience();
+	if (token.audience !== presented.audience) throw movedAway();
 	if (token.usedAt !== null) return now - token.usedAt <= REFRESH_GRACE_MS ? 'good' : 'reused';
 	if (token.expiresAt <= now) throw invalidGrant('The refresh token has expired.');
 	return 'good';
@@ -254,6 +258,7 @@ function invalidGrant(what: string): Refusal {
 	return new Refusal('invalid_grant', `${what} Send the person to the authorization endpoint again.`);
 }
 
-function foreignAudience(): Refusal {
-	return new Refusal('invalid_target', 'The grant is for a server of another address. Authorize again for this one.');
+/** What was given out before the server got another address is for a server that is not there any more. */
+function movedAway(): Refusal {
+	return invalidGrant('The grant is for a server of another address.');
 }

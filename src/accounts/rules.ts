@@ -57,6 +57,8 @@ export type AccountCommand =
 			readonly command: 'createMagicLink';
 			readonly tokenHash: string;
 			readonly email: string;
+			/** The one authorization that it is good for; null for one that signs in. */
+			readonly requestHash: string | null;
 			readonly expiresAt: number;
 	  }
 	/** Takes a magic link back whose mail could not be sent. */
@@ -126,12 +128,23 @@ export interface MagicLink {
 	readonly email: string;
 	readonly expiresAt: number;
 	readonly usedAt: number | null;
+	/** The one authorization that it is good for; null for one that signs in. */
+	readonly requestHash: string | null;
 }
 
-/** @throws Refusal invalid_magic_link unless the link is there, unused and alive. */
-export function requireMagicLink(link: MagicLink | undefined, now: number): MagicLink {
+/**
+ * @param requestHash the authorization that it is used for; null to sign in.
+ * @throws Refusal invalid_magic_link unless the link is there for this, unused and alive.
+ */
+export function requireMagicLink(link: MagicLink | undefined, requestHash: string | null, now: number): MagicLink {
 	const fault =
-		link === undefined ? 'unknown' : link.usedAt !== null ? 'used' : link.expiresAt <= now ? 'expired' : undefined;
+		link === undefined || link.requestHash !== requestHash
+			? 'unknown'
+			: link.usedAt !== null
+				? 'used'
+				: link.expiresAt <= now
+					? 'expired'
+					: undefined;
 	if (link !== undefined && fault === undefined) return link;
 	throw new Refusal(
 		'invalid_magic_link',

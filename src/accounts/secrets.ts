@@ -55,15 +55,15 @@ export type GrantedKind = 'code' | 'access' | 'refresh';
 
 /** A code or token of a grant: 256 random bits. Each begins with the account, as API keys do. */
 export function newGranted(kind: GrantedKind, accountId: string): { token: string; hash: string } {
-	const secret = randomText(TOKEN_BYTES);
-	return { token: `puma_${kind}_${accountId}_${secret}`, hash: secretHash(secret) };
+	const token = `puma_${kind}_${accountId}_${randomText(TOKEN_BYTES)}`;
+	return { token, hash: secretHash(token) };
 }
 
-/** Takes a presented code or token apart into account and stored hash; undefined for what cannot be one. */
+/** Takes a presented code or token apart into account and stored hash, which is of all of it; undefined for what cannot be one. */
 export function parseGranted(presented: string): { kind: GrantedKind; accountId: string; hash: string } | undefined {
 	const parts = GRANTED.exec(presented);
 	if (parts === null) return undefined;
-	return { kind: parts[1] as GrantedKind, accountId: parts[2]!, hash: secretHash(parts[3]!) };
+	return { kind: parts[1] as GrantedKind, accountId: parts[2]!, hash: secretHash(presented) };
 }
 
 /** The secret of an OAuth client that asked for one: 256 random bits. */

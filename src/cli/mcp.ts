@@ -1,8 +1,11 @@
+import { isPumaError } from '../../client/src/index.ts';
 import { ConfigError } from '../config.ts';
 import { maxBodyBytes } from '../limits.ts';
 import { openLocal } from '../mcp/local.ts';
-import { askRemote } from '../mcp/remote.ts';
+import { askRemote, type Remote } from '../mcp/remote.ts';
 import { serveStdio } from '../mcp/stdio.ts';
+import { type Account, accountOf } from './connect.ts';
+import { readLogin } from './login-file.ts';
 import type { Surroundings } from './surroundings.ts';
 import { configWithoutServer } from './where.ts';
 
@@ -22,14 +25,13 @@ export async function mcp(flags: McpFlags, around: Surroundings): Promise<number
 		if (flags.account !== undefined || flags.dataDir !== undefined) {
 			throw new ConfigError('Give either --url, or --data-dir and --account: a server knows the account by its key.');
 		}
-		const remote = { url: endpointOf(flags.url), apiKey: apiKeyOf(around) };
-		const answer = (message: string): Promise<string | undefined> => askRemote(remote, message, stopped);
-		await serveStdio({ input, output, stopped, maxBytes: REMOTE_MAX_BYTES, answer });
-		return 0;
+		return forward({ url: endpointOf(flags.url), apiKey: apiKeyFor(flags.url, around) }, around);
 	}
 	if (flags.account === undefined) {
+		const account = flags.dataDir === undefined ? signedIn(around) : undefined;
+		if (account !== undefined) return forward({ url: endpointOf(account.url), apiKey: account.apiKey }, around);
 		throw new ConfigError(
-			'Give --account and the email address of the account to use, or --url and the address of a server.',
+			'Sign in by "pumadb login", or give --url and the address of a server, or --account and the email address of the account to use.',
 		);
 	}
 	const config = configWithoutServer(flags.dataDir, around);
@@ -60,8 +62,30 @@ function endpointOf(text: string): string {
 	throw new ConfigError(`--url must be the address of a server, such as https://memory.example.com, not "${text}".`);
 }
 
-function apiKeyOf({ env }: Surroundings): string {
-	const key = env.PUMADB_API_KEY?.trim() ?? '';
+/** The environment's key, or the login's where it is for this server. @throws ConfigError */
+function apiKeyFor(url: string, around: Surroundings): string {
+	const login = readLogin(around.env);
+	const kept = login !== undefined && endpointOf(login.url) === endpointOf(url) ? login.api_key : '';
+	const key = around.env.PUMADB_API_KEY?.trim() || kept;
 	if (/^[!-~]+$/.test(key)) return key;
-	throw new ConfigError('Set PUMADB_API_KEY to an API key of the server: it is read from the environment only.');
+	throw new ConfigError(
+		'Set PUMADB_API_KEY to an API key of the server, or sign in to it by "pumadb login": a key is never an argument.',
+	);
+}
+
+/** Whom PUMADB_URL and PUMADB_API_KEY, or the login, name; undefined where nothing does. */
+function signedIn(around: Surroundings): Account | undefined {
+	try {
+		return accountOf(around);
+	} catch (error) {
+		if (isPumaError(error, 'missing_api_key')) return undefined;
+		throw error;
+	}
+}
+
+/** Hands messages on to a server. */
+async function forward(remote: Remote, { stdin: input, stdout: output, stopped }: Surroundings): Promise<number> {
+	const answer = (message: string): Promise<string | undefined> => askRemote(remote, message, stopped);
+	await serveStdio({ input, output, stopped, maxBytes: REMOTE_MAX_BYTES, answer });
+	return 0;
 }

@@ -1,5 +1,12 @@
 import type { Readable, Writable } from 'node:stream';
 
+/** An output that may be a terminal. */
+export interface Output extends Writable {
+	readonly isTTY?: boolean;
+	/** Characters of a terminal's line. */
+	readonly columns?: number;
+}
+
 /** What a command gets from the outside. */
 export interface Surroundings {
 	readonly env: Readonly<Record<string, string | undefined>>;
@@ -7,9 +14,10 @@ export interface Surroundings {
 	readonly clock: () => number;
 	/** Fires when the process is asked to stop. */
 	readonly stopped: AbortSignal;
-	/** For commands that speak a protocol on them. */
-	readonly stdin: Readable;
-	readonly stdout: Writable;
+	readonly stdin: Readable & { readonly isTTY?: boolean };
+	readonly stdout: Output;
+	/** For questions and progress; what is to be piped on goes to `stdout`. */
+	readonly stderr: Output;
 	print(line: string): void;
 	complain(line: string): void;
 }

@@ -45,6 +45,19 @@ export class Answers {
 		this.#onAnswered(exchange, status);
 	}
 
+	/** Sends a whole body in parts, of which some are bytes that were there: joining them would cost more than making them. */
+	parts(exchange: Exchange, status: number, headers: string[], parts: readonly (string | Buffer)[]): void {
+		const { response } = exchange;
+		addCommonHeaders(headers, exchange);
+		const length = parts.reduce((sum, part) => sum + Buffer.byteLength(part), 0);
+		headers.push('Content-Length', String(length));
+		response.writeHead(status, headers);
+		response.cork();
+		for (const part of parts) response.write(part);
+		response.end();
+		this.#onAnswered(exchange, status);
+	}
+
 	/** Sends a file of ours, which may be kept as `cacheControl` says. */
 	bytes(exchange: Exchange, status: number, headers: string[], bytes: Buffer, cacheControl: string): void {
 		const { request, response } = exchange;

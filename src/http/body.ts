@@ -76,7 +76,8 @@ export function readBody(
 		request.once('error', () => refuse(cutShort()));
 		request.once('end', () => {
 			const given = request.headers['content-type'] ?? '';
-			if (!(type === 'form' ? FORM_TYPE.test(given) : isJson(given))) refuse(wrongType(given, request.method!));
+			if (!(type === 'form' ? FORM_TYPE.test(given) : isJson(given)))
+				refuse(type === 'form' ? notForm(given) : wrongType(given, request.method!));
 			else resolve({ bytes: chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks), release });
 		});
 	});
@@ -94,6 +95,14 @@ function wrongType(given: string, method: string): Refusal {
 	return new Refusal(
 		'invalid_content_type',
 		`The body must say that it is JSON in UTF-8. Send the header "Content-Type: application/json".${deletes}`,
+		{ content_type: given.slice(0, 100) },
+	);
+}
+
+function notForm(given: string): Refusal {
+	return new Refusal(
+		'invalid_content_type',
+		'The body must be a form. Send the header "Content-Type: application/x-www-form-urlencoded".',
 		{ content_type: given.slice(0, 100) },
 	);
 }

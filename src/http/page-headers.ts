@@ -41,8 +41,8 @@ export function pageHeaders(nonce: string, openedByApp?: OpenedByApp): string[] 
 		"connect-src 'self'",
 		"worker-src 'self'",
 		"base-uri 'none'",
-		`form-action 'self'${target === undefined ? '' : ` ${target}`}`,
 		"frame-ancestors 'none'",
+		`form-action 'self'${target === undefined ? '' : ` ${target}`}`,
 	];
 	return ['Content-Security-Policy', policy.join('; '), ...(openedByApp === undefined ? PRIVATE : OPENED_BY_APPS)];
 }

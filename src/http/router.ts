@@ -6,6 +6,8 @@ export interface Path {
 	/** As in the contract: `/v1/{table}/count`. */
 	readonly pattern: string;
 	readonly methods: ReadonlyMap<string, Route>;
+	/** What answers other methods; undefined where the server refuses them by itself. */
+	readonly otherwise: Route | undefined;
 	/** The value of an `Allow` header. */
 	readonly allow: string;
 }
@@ -35,12 +37,16 @@ export class Router {
 	/** Patterns by their number of segments, most literal first. */
 	readonly #patterns = new Map<number, Pattern[]>();
 
-	/** @param routes handlers by method. `GET` also answers `HEAD`, and every path `OPTIONS`. */
-	add(pattern: string, routes: Readonly<Record<string, Route>>): void {
+	/**
+	 * @param routes handlers by method. `GET` also answers `HEAD`, and every path `OPTIONS`.
+	 * @param otherwise answers any other method; without it that is 405.
+	 */
+	add(pattern: string, routes: Readonly<Record<string, Route>>, otherwise?: Route): void {
 		const methods = new Map(Object.entries(routes));
 		const get = methods.get('GET');
 		if (get !== undefined) methods.set('HEAD', get);
-		const path = { pattern, methods, allow: [...methods.keys(), 'OPTIONS'].join(', ') };
+		const allow = [...new Set([...methods.keys(), 'OPTIONS'])].join(', ');
+		const path = { pattern, methods, otherwise, allow };
 		if (!pattern.includes('{')) {
 			this.#literal.set(pattern, path);
 			return;

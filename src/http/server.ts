@@ -8,6 +8,7 @@ import {
 import { causeOf, Refusal, type RefusalData } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { addMcp } from '../mcp/http.ts';
+import type { Tool } from '../mcp/tool.ts';
 import { addOAuth, type OAuthOptions } from '../oauth/routes.ts';
 import type { Context } from '../operations/context.ts';
 import { Gate } from '../operations/run.ts';
@@ -33,6 +34,8 @@ export interface ServerOptions {
 	readonly trustProxy: number;
 	/** Further browser origins that may call `/mcp`. */
 	readonly mcpOrigins: readonly string[];
+	/** MCP tools in place of the product's. */
+	readonly mcpTools?: readonly Tool[] | undefined;
 	readonly oauth: OAuthOptions;
 }
 
@@ -69,7 +72,7 @@ function pathOf(target: string): string {
 
 /** The HTTP server: one function that every request passes, from its head to its answer. */
 export function createServer(options: ServerOptions): Server {
-	const { context, log, metrics, trustProxy, mcpOrigins, oauth } = options;
+	const { context, log, metrics, trustProxy, mcpOrigins, mcpTools, oauth } = options;
 	const gate = new Gate(context);
 	const router = new Router();
 	const answers = new Answers(answered, (exchange, cause) => {
@@ -94,7 +97,7 @@ export function createServer(options: ServerOptions): Server {
 	addOAuth(router, parts, oauth);
 	const onFault = ({ id }: Exchange, error: unknown): void =>
 		log.error({ requestId: id, cause: causeOf(error) }, 'A tool call failed.');
-	addMcp(router, parts, { origins: mcpOrigins, onFault });
+	addMcp(router, parts, { origins: mcpOrigins, onFault, tools: mcpTools });
 
 	function nextId(): string {
 		return `${prefix}-${(++requests).toString(36)}`;
@@ -136,7 +139,7 @@ export function createServer(options: ServerOptions): Server {
 		}
 		const { path, params } = match;
 		exchange.pattern = path.pattern;
-		const route = path.methods.get(method);
+		const route = path.methods.get(method) ?? path.otherwise;
 		if (route !== undefined) {
 			exchange.params = params;
 			exchange.operation = route.operation;

@@ -14,6 +14,7 @@ import type { StandardHeaders } from './eras.ts';
 import { CODES, EXAMPLE, errorMessage, ProtocolError } from './message.ts';
 import { corsHeaders, preflightHeaders, refuseForeign } from './origin.ts';
 import { Protocol, type Reply } from './protocol.ts';
+import type { Tool } from './tool.ts';
 
 const PATH = '/mcp';
 
@@ -22,17 +23,19 @@ export interface McpOptions {
 	readonly origins: readonly string[];
 	/** Told of what is no refusal. */
 	readonly onFault: (exchange: Exchange, error: unknown) => void;
+	/** In place of the product's. */
+	readonly tools?: readonly Tool[] | undefined;
 }
 
 /**
  * MCP over HTTP (Streamable HTTP, MCP 2025-11-25 and 2026-07-28): `POST /mcp`, one message a request, one JSON answer. There
- * are no sessions and no streams, so `GET` and `DELETE` are 405. What is refused before a message was read has the error body
+ * are no sessions and no streams, so every other method is 405. What is refused before a message was read has the error body
  * of the service; from then on errors are JSON-RPC's.
  */
-export function addMcp(router: Router, parts: FaceParts, { origins, onFault }: McpOptions): void {
+export function addMcp(router: Router, parts: FaceParts, { origins, onFault, tools }: McpOptions): void {
 	const { gate, answers, budget } = parts;
 	const { context } = gate;
-	const protocol = new Protocol(context, true);
+	const protocol = new Protocol(context, true, tools);
 	const maxBytes = maxBodyBytes(context.limits, true);
 
 	async function post(exchange: Exchange): Promise<void> {
@@ -70,18 +73,22 @@ export function addMcp(router: Router, parts: FaceParts, { origins, onFault }: M
 	}
 
 	function send(exchange: Exchange, { status, body }: Reply): void {
-		answers.text(exchange, status, body === undefined ? [] : ['Content-Type', JSON_TYPE], body ?? '');
+		if (body === undefined) answers.text(exchange, status, [], '');
+		else if (typeof body === 'string') answers.text(exchange, status, ['Content-Type', JSON_TYPE], body);
+		else answers.parts(exchange, status, ['Content-Type', JSON_TYPE], body);
 	}
 
 	/** Who calls is asked before where from: an unknown caller is told how to become known, wherever it is (401 before 403). */
 	const guarded =
 		(handler: Handler): Handler =>
-		async (exchange) => {
+		(exchange) => {
 			const { request } = exchange;
 			exchange.headers = corsHeaders(request, context.publicUrl, origins);
-			exchange.caller = await callerOf(exchange);
-			refuseForeign(request.headers.origin, context.publicUrl, origins);
-			await handler(exchange);
+			return callerOf(exchange).then((caller) => {
+				exchange.caller = caller;
+				refuseForeign(request.headers.origin, context.publicUrl, origins);
+				return handler(exchange);
+			});
 		};
 
 	const refuseMethod = guarded(() => {
@@ -89,19 +96,18 @@ export function addMcp(router: Router, parts: FaceParts, { origins, onFault }: M
 		throw new Refusal('method_not_allowed', message, { allow: 'POST, OPTIONS' });
 	});
 
-	router.add(PATH, {
+	const routes = {
 		POST: { handler: guarded(post), operation: undefined },
-		GET: { handler: refuseMethod, operation: undefined },
-		DELETE: { handler: refuseMethod, operation: undefined },
 		// Browsers ask without credentials, so this is answered before anybody is known.
 		OPTIONS: {
 			operation: undefined,
-			handler: (exchange) => {
+			handler: (exchange: Exchange) => {
 				exchange.headers = corsHeaders(exchange.request, context.publicUrl, origins);
 				answers.text(exchange, 204, preflightHeaders(), '');
 			},
 		},
-	});
+	};
+	router.add(PATH, routes, { handler: refuseMethod, operation: undefined });
 }
 
 /** Reads a message, or answers that it cannot be read. */

@@ -1,8 +1,8 @@
 import { ADDS, FILE_NAME, FILTER, input, link, output, ROW_ID, TABLE } from './schemas.ts';
-import type { Tool } from './tool.ts';
+import type { OperationTool } from './tool.ts';
 
 /** The tools that make links for people. They read for the rate limit, but are no mere reads: who has the URLs may edit. */
-export const LINK_TOOLS: readonly Tool[] = [
+export const LINK_TOOLS: readonly OperationTool[] = [
 	{
 		name: 'open_row',
 		title: 'Open a row for a person',

@@ -11,7 +11,7 @@ import { openStore } from '../store/open.ts';
 import type { Store } from '../store/seam.ts';
 import { LockedError } from '../store/sqlite/lock.ts';
 import { DATABASE_FILE } from '../store/sqlite/store.ts';
-import { CODES, EXAMPLE, errorMessage, ProtocolError } from './message.ts';
+import { CODES, EXAMPLE, errorMessage, ProtocolError, textOf } from './message.ts';
 import { Protocol } from './protocol.ts';
 
 const HOUR_MS = 3_600_000;
@@ -86,7 +86,8 @@ export async function openLocal({ config, account, clock, complain, onFatal }: L
 		return async (message) => {
 			try {
 				const document = JsonDocument.fromText(message, 'message', EXAMPLE);
-				return (await protocol.answer(document, undefined, { gate, caller, onFault })).body;
+				const { body } = await protocol.answer(document, undefined, { gate, caller, onFault });
+				return body === undefined ? undefined : textOf(body);
 			} catch (error) {
 				if (error instanceof Refusal)
 					return errorMessage('null', new ProtocolError(CODES.parseError, error.message, 400));

@@ -96,3 +96,11 @@ export function errorMessage(id: string, { code, message, data }: ProtocolError)
 	const error = data === undefined ? { code, message } : { code, message, data };
 	return `{"jsonrpc":"2.0","id":${id},"error":${JSON.stringify(error)}}`;
 }
+
+/** A message to send, on one line: a text, or its parts, some of which are kept as UTF-8 and cost more to join than to send. */
+export type Outgoing = string | readonly (string | Buffer)[];
+
+/** All of it as one text. */
+export function textOf(message: Outgoing): string {
+	return typeof message === 'string' ? message : message.map(String).join('');
+}

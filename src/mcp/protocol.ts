@@ -1,14 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { type Awaitable, then } from '../awaitable.ts';
 import { isObject, type Json, type JsonDocument, type JsonObject, member } from '../domain/json.ts';
 import type { Context } from '../operations/context.ts';
 import type { RateState } from '../operations/run.ts';
 import { Arguments } from './arguments.ts';
-import { callTool, type ToolCaller, type ToolOutcome } from './call-tool.ts';
 import { type Era, eraOf, negotiated, STATELESS_VERSION, type StandardHeaders } from './eras.ts';
 import { instructions } from './instructions.ts';
-import { CODES, errorMessage, idOf, ProtocolError, type Request, readMessage } from './message.ts';
-import type { Tool } from './tool.ts';
+import { CODES, errorMessage, idOf, type Outgoing, ProtocolError, type Request, readMessage } from './message.ts';
+import type { Tool, ToolCaller, ToolResult } from './tool.ts';
 import { allTools, LINK_TOOL_NAMES } from './tools.ts';
 
 /**
@@ -23,37 +23,42 @@ export class Protocol {
 	readonly #links: boolean;
 	readonly #tools: ReadonlyMap<string, Tool>;
 	/** Members of answers that never change, built once they are asked for: the server's own URL is known late. */
-	#lists: string | undefined;
+	readonly #lists = new Map<Era, Buffer>();
 	#identity: string | undefined;
 
-	/** @param links are the tools that make links there? */
-	constructor(context: Context, links: boolean) {
+	/**
+	 * @param links is there a server that shows what is behind links?
+	 * @param tools in the order in which they are listed.
+	 */
+	constructor(context: Context, links: boolean, tools: readonly Tool[] = allTools(context.limits, links)) {
 		this.#context = context;
 		this.#links = links;
-		this.#tools = new Map(allTools(context.limits, links).map((tool) => [tool.name, tool]));
+		this.#tools = new Map(tools.map((tool) => [tool.name, tool]));
 	}
 
 	/**
-	 * Answers one message. Never throws.
+	 * Answers one message. Neither throws nor rejects.
 	 * @param headers what came with it over HTTP; undefined over stdio.
 	 */
-	async answer(document: JsonDocument, headers: StandardHeaders | undefined, calls: Calls): Promise<Reply> {
+	answer(document: JsonDocument, headers: StandardHeaders | undefined, calls: Calls): Awaitable<Reply> {
 		try {
 			const message = readMessage(document.value);
 			const era = eraOf(message, headers);
 			if (message.kind !== 'request') return { status: 202, body: undefined, rate: undefined };
-			return await this.#answerRequest(message, era, document, calls);
+			return this.#answerRequest(message, era, document, calls);
 		} catch (error) {
 			if (!(error instanceof ProtocolError)) throw error;
 			return { status: error.status, body: errorMessage(idOf(document.value), error), rate: undefined };
 		}
 	}
 
-	async #answerRequest(request: Request, era: Era, document: JsonDocument, calls: Calls): Promise<Reply> {
+	#answerRequest(request: Request, era: Era, document: JsonDocument, calls: Calls): Awaitable<Reply> {
 		const { id, method } = request;
 		if (method === 'tools/call') {
-			const outcome = await this.#callTool(request, document, calls);
-			return { ...this.#result(id, era, outcomeMembers(outcome), replayedMeta(outcome)), rate: outcome.rate };
+			return then(this.#callTool(request, document, calls), ({ members, meta, rate }) => ({
+				...this.#result(id, era, members, meta),
+				rate,
+			}));
 		}
 		const members = this.#members(method, era, request.params);
 		if (members !== undefined) return this.#result(id, era, members);
@@ -62,10 +67,10 @@ export class Protocol {
 	}
 
 	/** The members of the result of a method that only tells; undefined for a method that there is not. */
-	#members(method: string, era: Era, params: JsonObject | undefined): string | undefined {
+	#members(method: string, era: Era, params: JsonObject | undefined): string | Buffer | undefined {
 		if (method === 'tools/list') {
 			refuseCursor(params);
-			return era === 'stateless' ? `${CACHED},${this.#toolList()}` : this.#toolList();
+			return this.#toolList(era);
 		}
 		if (era === 'stateless') {
 			if (method !== 'server/discover') return undefined;
@@ -77,7 +82,7 @@ export class Protocol {
 		return `"protocolVersion":"${version}",${this.#capabilities()},"serverInfo":${this.#serverInfo()}`;
 	}
 
-	async #callTool({ params }: Request, document: JsonDocument, calls: Calls): Promise<ToolOutcome> {
+	#callTool({ params }: Request, document: JsonDocument, calls: Calls): Awaitable<ToolResult> {
 		const name = params === undefined ? undefined : member(params, 'name');
 		const tool = typeof name === 'string' ? this.#tools.get(name) : undefined;
 		if (tool === undefined) throw this.#noTool(name);
@@ -85,7 +90,7 @@ export class Protocol {
 		if (args === undefined) {
 			throw new ProtocolError(CODES.invalidParams, `The arguments of ${tool.name} must be an object.`, 200);
 		}
-		return callTool(tool, args, { ...calls, links: this.#links });
+		return tool.call(args, { ...calls, links: this.#links });
 	}
 
 	#noTool(name: Json | undefined): ProtocolError {
@@ -99,17 +104,29 @@ export class Protocol {
 	}
 
 	/** @param members JSON text; none where it is empty. @param meta members of `_meta`, as JSON text. */
-	#result(id: string, era: Era, members: string, meta = ''): Reply {
+	#result(id: string, era: Era, members: string | Buffer, meta = ''): Reply {
 		const metas =
 			era === 'stateless' ? joined(`"io.modelcontextprotocol/serverInfo":${this.#serverInfo()}`, meta) : meta;
-		const head = era === 'stateless' ? '"resultType":"complete"' : '';
-		const inner = joined(head, metas === '' ? '' : `"_meta":{${metas}}`, members);
-		return { status: 200, body: `{"jsonrpc":"2.0","id":${id},"result":{${inner}}}`, rate: undefined };
+		const first = joined(
+			era === 'stateless' ? '"resultType":"complete"' : '',
+			metas === '' ? '' : `"_meta":{${metas}}`,
+		);
+		const head = `{"jsonrpc":"2.0","id":${id},"result":{`;
+		const body =
+			typeof members === 'string'
+				? `${head}${joined(first, members)}}}`
+				: [first === '' ? head : `${head}${first},`, members, '}}'];
+		return { status: 200, body, rate: undefined };
 	}
 
-	#toolList(): string {
-		this.#lists ??= JSON.stringify({ tools: [...this.#tools.values()].map(listed) }).slice(1, -1);
-		return this.#lists;
+	#toolList(era: Era): Buffer {
+		let list = this.#lists.get(era);
+		if (list === undefined) {
+			const tools = `"tools":${JSON.stringify([...this.#tools.values()].map(listed))}`;
+			list = Buffer.from(era === 'stateless' ? `${CACHED},${tools}` : tools);
+			this.#lists.set(era, list);
+		}
+		return list;
 	}
 
 	#capabilities(): string {
@@ -136,8 +153,8 @@ export type Calls = Omit<ToolCaller, 'links'>;
 export interface Reply {
 	/** What HTTP says of it. */
 	readonly status: number;
-	/** A message on one line; undefined where there is nothing to answer. */
-	readonly body: string | undefined;
+	/** Undefined where there is nothing to answer. */
+	readonly body: Outgoing | undefined;
 	/** What the rate limit says of a tool call. */
 	readonly rate: RateState | undefined;
 }
@@ -149,16 +166,6 @@ const CACHED = '"ttlMs":300000,"cacheScope":"private"';
 
 function joined(...members: readonly string[]): string {
 	return members.filter((text) => text !== '').join(',');
-}
-
-/** The answer as data, and once more as text, for clients that know no structured content (MCP 2025-11-25, tools, 5.2.6). */
-function outcomeMembers({ text, isError }: ToolOutcome): string {
-	const content = `"content":[{"type":"text","text":${JSON.stringify(text)}}],"structuredContent":${text}`;
-	return isError ? `${content},"isError":true` : content;
-}
-
-function replayedMeta({ replayed }: ToolOutcome): string {
-	return replayed ? '"pumadb/idempotencyReplayed":true' : '';
 }
 
 function listed({ name, title, description, inputSchema, outputSchema, annotations }: Tool): object {

@@ -4,7 +4,7 @@ import type { Answer, Input } from '../operations/context.ts';
 import type { Arguments } from './arguments.ts';
 import { credentialsIn } from './credentials.ts';
 import { ADDS, ANSWERED_ROW, IDEMPOTENCY_KEY, input, list, object, output } from './schemas.ts';
-import type { Call, Schema, Tool } from './tool.ts';
+import type { Call, OperationTool, Schema } from './tool.ts';
 
 /**
  * Memories: rows of one table, of five types, that say of themselves that they are data. docs/mcp.md describes the stored row.
@@ -94,7 +94,7 @@ const OUTPUT = output(
 const ADVICE = `It is kept in the table "${TABLE}", where query finds it by type, title or any other member, and says of itself that it is data, not instructions. Do not store passwords, keys or tokens: where a text looks like one it is stored all the same, and the answer warns.`;
 
 /** `remember`, and one alias for each type. */
-export const REMEMBER_TOOLS: readonly Tool[] = [
+export const REMEMBER_TOOLS: readonly OperationTool[] = [
 	{
 		...common(),
 		name: 'remember',
@@ -115,7 +115,7 @@ export const REMEMBER_TOOLS: readonly Tool[] = [
 	})),
 ];
 
-function common(): Pick<Tool, 'outputSchema' | 'annotations' | 'operation' | 'finish'> {
+function common(): Pick<OperationTool, 'outputSchema' | 'annotations' | 'operation' | 'finish'> {
 	return { outputSchema: OUTPUT, annotations: ADDS, operation: 'addRow', finish };
 }
 

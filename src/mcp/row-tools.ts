@@ -5,6 +5,7 @@ import { finishQuery, MAX_BYTES, MAX_ROWS } from './query.ts';
 import {
 	ADDS,
 	ANSWERED_ROW,
+	ANY_OBJECT,
 	CHANGES,
 	COUNT,
 	FILTER,
@@ -22,10 +23,10 @@ import {
 	TABLE,
 	VERSION,
 } from './schemas.ts';
-import type { Tool } from './tool.ts';
+import type { OperationTool } from './tool.ts';
 
 /** The tools that read and write rows. */
-export function rowTools(limits: Limits): readonly Tool[] {
+export function rowTools(limits: Limits): readonly OperationTool[] {
 	const rows = inWords(limits.maxRowsPerTable);
 	const bytes = inWords(limits.maxRowBytes);
 	const operations = inWords(limits.maxBatchOperations);
@@ -116,7 +117,7 @@ export function rowTools(limits: Limits): readonly Tool[] {
 			outputSchema: output(
 				object(['results'], {
 					results: list(
-						object(['index', 'action', 'result'], { index: COUNT, action: { type: 'string' }, result: {} }),
+						object(['index', 'action', 'result'], { index: COUNT, action: { type: 'string' }, result: ANY_OBJECT }),
 					),
 				}),
 			),

@@ -1,6 +1,11 @@
 import type { Annotations, Schema } from './tool.ts';
 
-/** Pieces of the tools' schemas. Nothing is referred to: clients differ in what they resolve. */
+/**
+ * Pieces of the tools' schemas, kept to what clients agree on: nothing is referred to, every `type` is one type, and every
+ * schema says something of its values.
+ */
+
+export const ANY_OBJECT = { type: 'object', additionalProperties: true };
 
 export const TABLE = {
 	type: 'string',
@@ -10,7 +15,9 @@ export const TABLE = {
 
 export const FILTER = {
 	type: 'object',
-	additionalProperties: { type: ['string', 'number', 'boolean', 'null'] },
+	additionalProperties: {
+		anyOf: [{ type: 'string' }, { type: 'number' }, { type: 'boolean' }, { type: 'null' }],
+	},
 	description:
 		'Members and the values that they must have, all of them: {"status":"open","owner":"ada"}. Equality only, without coercion: 1 is not "1", and null matches an explicit null.',
 };
@@ -98,7 +105,7 @@ const FAILURE = object(['error'], {
 	error: object(['code', 'message'], {
 		code: { type: 'string', description: 'Stable: branch on it.' },
 		message: { type: 'string', description: 'What was wrong and what to send instead.' },
-		details: {},
+		details: ANY_OBJECT,
 	}),
 });
 

@@ -1,12 +1,12 @@
 import type { AuthorizationRequest, ClientRecord } from '../accounts/grants.ts';
+import { matchesRedirectUri, requireRedirectUri } from '../accounts/redirect-uri.ts';
 import { Refusal } from '../errors.ts';
 import { requireAudience } from './audience.ts';
 import type { Parameters } from './form.ts';
-import { matchesRedirectUri, requireRedirectUri } from './redirect-uri.ts';
 
 /** SHA-256 in base64url (RFC 7636 section 4.2). */
 const CHALLENGE = /^[A-Za-z0-9_-]{43}$/;
-const MAX_STATE_CHARACTERS = 8192;
+const MAX_STATE_CHARACTERS = 2048;
 
 /**
  * Checks what an app asks for (RFC 6749 section 4.1.1, RFC 7636 section 4.3). Scopes that are not known are ignored: every
@@ -25,6 +25,10 @@ export function readAuthorizationRequest(
 			'The app asks to be sent its answer at a redirect URI that it did not register. It must send one of those it registered.',
 			{ redirect_uri: redirectUri.slice(0, 200) },
 		);
+	}
+	for (const name of ['request', 'request_uri']) {
+		if (parameters.one(name) !== undefined)
+			throw invalid(`The app sends its request as a ${name}, which is not taken.`, name);
 	}
 	const type = parameters.required('response_type');
 	if (type !== 'code') {

@@ -1,4 +1,5 @@
-import type { Authorization } from '../accounts/grants.ts';
+import { type Authorization, signedInAccount } from '../accounts/grants.ts';
+import { destinationOf, policySource } from '../accounts/redirect-uri.ts';
 import {
 	csrfToken,
 	newAccountId,
@@ -22,7 +23,6 @@ import { answerUri, readAuthorizationRequest } from './authorization-request.ts'
 import { isDocumentUrl } from './clients.ts';
 import { Parameters, queryOf, readForm } from './form.ts';
 import type { OAuthParts } from './parts.ts';
-import { destinationOf, policySource } from './redirect-uri.ts';
 
 const PATH = '/oauth/authorize';
 /** Binds what begins in a browser to it. Lax: the person comes from the app's own pages and from mail. */
@@ -44,14 +44,14 @@ export function addAuthorize(router: Router, parts: OAuthParts): void {
 
 	async function show(exchange: Exchange): Promise<void> {
 		const query = queryOf(exchange.request);
-		const secret = query.one('request');
+		const secret = query.one('authorization');
 		if (secret === undefined) return ask(exchange, query, 200, '', '');
 		const pending = await waiting(exchange, secret);
 		if (pending.accountId !== undefined) return askConsent(exchange, secret, pending);
 		const token = query.one('token');
 		const texts = { CLIENT: pending.request.clientName ?? NO_NAME, EMAIL: pending.email };
 		if (token === undefined) pages.sendFilled(exchange, 200, 'connect-sent', texts, [], {});
-		else pages.sendFilled(exchange, 200, 'connect-continue', { ...texts, REQUEST: secret, TOKEN: token }, [], {});
+		else pages.sendFilled(exchange, 200, 'connect-continue', { ...texts, AUTHORIZATION: secret, TOKEN: token }, [], {});
 	}
 
 	/** Asks for an address. @param problem what was wrong with the last one. */
@@ -95,27 +95,31 @@ export function addAuthorize(router: Router, parts: OAuthParts): void {
 		const typed = form.one('email') ?? '';
 		const secret = newToken();
 		try {
-			const email = await admitMagicLink(context, clientOf(exchange.request, trustProxy), typed);
-			await context.store.writeAccounts({
+			const client = clientOf(exchange.request, trustProxy);
+			await gate.admitClient('requestMagicLink', client);
+			const email = await admitMagicLink(context, client, typed);
+			const requestHash = secretHash(secret);
+			const outcome = await context.store.writeAccounts({
 				command: 'beginAuthorization',
-				requestHash: secretHash(secret),
+				requestHash,
 				browserHash: secretHash(browser),
 				email,
 				request,
 				expiresAt: context.clock() + AUTHORIZATION_MS,
 			});
-			const path = `${PATH}?request=${secret}`;
-			const { devLink } = await sendMagicLink(context, email, 'connect', (token) => `${path}&token=${token}`);
+			if ('refusal' in outcome) throw Refusal.from(outcome.refusal);
+			const path = `${PATH}?authorization=${secret}`;
+			const { devLink } = await sendMagicLink(context, email, requestHash, (token) => `${path}&token=${token}`);
 			redirect(exchange, devLink ?? context.publicUrl + path);
 		} catch (error) {
-			if (!(error instanceof Refusal)) throw error;
+			if (!(error instanceof Refusal) || error.cause !== undefined) throw error;
 			await ask(exchange, query, naturalStatus(error.code), typed, error.message, retryAfter(error));
 		}
 	}
 
 	/** Uses the magic link up. Opening it does not: mail scanners open links too. */
 	async function signIn(exchange: Exchange, form: Parameters): Promise<void> {
-		const secret = form.required('request');
+		const secret = form.required('authorization');
 		await gate.admitClient('verifyMagicLink', clientOf(exchange.request, trustProxy));
 		const outcome = await context.store.writeAccounts({
 			command: 'signInForAuthorization',
@@ -125,25 +129,25 @@ export function addAuthorize(router: Router, parts: OAuthParts): void {
 			freshAccountId: newAccountId(),
 		});
 		if ('refusal' in outcome) throw Refusal.from(outcome.refusal);
-		redirect(exchange, `${context.publicUrl}${PATH}?request=${encodeURIComponent(secret)}`);
+		redirect(exchange, `${context.publicUrl}${PATH}?authorization=${encodeURIComponent(secret)}`);
 	}
 
 	function askConsent(exchange: Exchange, secret: string, { request, email }: Authorization): void {
 		const { clientId, clientName, redirectUri } = request;
 		const texts = {
 			...{ CLIENT: clientName ?? NO_NAME, DESTINATION: destinationOf(redirectUri), EMAIL: email, SCOPE },
-			ORIGIN: originOf(clientId, clientName),
-			...{ REQUEST: secret, CSRF: consentToken(requireBrowser(exchange), secret) },
+			ORIGIN: isDocumentUrl(clientId) ? `It is published at ${new URL(clientId).host}.` : '',
+			...{ AUTHORIZATION: secret, CSRF: consentToken(requireBrowser(exchange), secret) },
 		};
 		pages.sendFilled(exchange, 200, 'consent', texts, [], { formTarget: policySource(redirectUri) });
 	}
 
 	async function consent(exchange: Exchange, form: Parameters): Promise<void> {
-		const secret = form.required('request');
+		const secret = form.required('authorization');
 		const browser = requireBrowser(exchange);
 		const pending = await waiting(exchange, secret);
-		const { accountId, request } = pending;
-		if (!sameHash(form.one('csrf') ?? '', consentToken(browser, secret)) || accountId === undefined) {
+		const { request } = pending;
+		if (!sameHash(form.one('csrf') ?? '', consentToken(browser, secret))) {
 			throw new Refusal(
 				'invalid_csrf_token',
 				'The answer did not come from the page that asks for it. Reload that page and answer again.',
@@ -159,11 +163,11 @@ export function addAuthorize(router: Router, parts: OAuthParts): void {
 		}
 		if (decision !== 'allow')
 			throw new Refusal('invalid_request', 'The decision must be allow or deny.', { field: 'decision' });
-		const code = newGranted('code', accountId);
+		// An authorization keeps its account, so the code is of the one that gets the grant.
+		const code = newGranted('code', signedInAccount(pending));
 		const outcome = await context.store.writeAccounts({
 			command: 'grantAuthorization',
 			...ends,
-			accountId,
 			grantId: newGrantId(),
 			code: { hash: code.hash, expiresAt: context.clock() + CODE_MS },
 		});
@@ -228,12 +232,6 @@ export function addAuthorize(router: Router, parts: OAuthParts): void {
 		GET: { handler: inWords(show), operation: undefined },
 		POST: { handler: inWords(answer), operation: undefined },
 	});
-}
-
-/** Who says that the app is what it is called. */
-function originOf(clientId: string, name: string | undefined): string {
-	if (isDocumentUrl(clientId)) return `It is published at ${new URL(clientId).host}.`;
-	return name === undefined ? 'It gave no name.' : `“${name}” is what it calls itself; nobody has checked that.`;
 }
 
 /** Only our own page of this request, in this browser, has it. */

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { ClientRecord } from '../accounts/grants.ts';
 import { sameHash, secretHash } from '../accounts/secrets.ts';
 import { Refusal } from '../errors.ts';
-import { type Clients, isDocumentUrl } from './clients.ts';
+import { type Clients, isDocumentUrl, requireDocumentUrl } from './clients.ts';
 import type { Parameters } from './form.ts';
 
 /**
@@ -24,7 +24,10 @@ export async function authenticateClient(
 	if (basic !== undefined && (form.one('client_id') ?? id) !== id) {
 		throw unknown('The client_id of the body is another than that of the Authorization header.');
 	}
-	if (isDocumentUrl(id)) return { id };
+	if (isDocumentUrl(id)) {
+		requireDocumentUrl(id);
+		return { id };
+	}
 	const secret = basic?.secret ?? form.one('client_secret');
 	const client = await clients.find(id, () => {});
 	if (client.secretHash === null) return client;

@@ -1,14 +1,20 @@
-import { AUTH_METHODS, type AuthMethod, type ClientMetadata } from '../accounts/grants.ts';
+import type { ClientMetadata } from '../accounts/grants.ts';
+import { requireRedirectUri } from '../accounts/redirect-uri.ts';
 import { isObject, type Json, member } from '../domain/json.ts';
 import { Refusal } from '../errors.ts';
-import { requireRedirectUri } from './redirect-uri.ts';
 
 /** What clients say of themselves, whether they register or publish a document (RFC 7591 section 2). */
 
-const MAX_REDIRECT_URIS = 50;
+/** How a client proves who it is at the token endpoint. What counts there is whether it has a secret. */
+export const AUTH_METHODS = ['none', 'client_secret_post', 'client_secret_basic'] as const;
+export type AuthMethod = (typeof AUTH_METHODS)[number];
+
+const MAX_REDIRECT_URIS = 20;
 const MAX_NAME_CHARACTERS = 100;
 /** Controls, and characters that turn the direction of text or cannot be seen: a name must not pass for another. */
-const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/u;
+const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{DI}\u2800]/gu;
+/** More marks on one letter than any language has. */
+const TOO_MANY_MARKS = /(\p{M}{3})\p{M}+/gu;
 
 /**
  * Takes what is used of a client's metadata; whatever else it says, such as `application_type`, `scope` or a logo, is ignored,
@@ -16,25 +22,26 @@ const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/u;
  * @param defaultMethod how it proves who it is where it does not say.
  * @throws Refusal invalid_client_metadata or invalid_redirect_uri
  */
-export function readClientMetadata(value: Json, defaultMethod: AuthMethod): ClientMetadata {
+export function readClientMetadata(
+	value: Json,
+	defaultMethod: AuthMethod,
+): { metadata: ClientMetadata; authMethod: AuthMethod } {
 	if (!isObject(value)) throw invalid('The client metadata is no JSON object.', undefined);
 	return {
-		name: nameOf(member(value, 'client_name') ?? undefined),
-		redirectUris: redirectUrisOf(member(value, 'redirect_uris') ?? undefined),
+		metadata: {
+			name: nameOf(member(value, 'client_name') ?? undefined),
+			redirectUris: redirectUrisOf(member(value, 'redirect_uris') ?? undefined),
+		},
 		authMethod: authMethodOf(member(value, 'token_endpoint_auth_method') ?? defaultMethod),
 	};
 }
 
+/** The name as a person can be shown it: what cannot be seen is left out, and so is what is too long. */
 function nameOf(name: Json | undefined): string | undefined {
 	if (name === undefined) return undefined;
 	if (typeof name !== 'string') throw invalid('The client_name is no string.', 'client_name');
-	const text = name.trim();
-	if (text === '') return undefined;
-	if (text.length <= MAX_NAME_CHARACTERS && !UNSEEN.test(text)) return text;
-	throw invalid(
-		`The client_name is longer than ${MAX_NAME_CHARACTERS} characters, or has some that cannot be seen.`,
-		'client_name',
-	);
+	const seen = name.replaceAll(UNSEEN, '').replaceAll(TOO_MANY_MARKS, '$1').trim();
+	return seen === '' ? undefined : [...seen].slice(0, MAX_NAME_CHARACTERS).join('');
 }
 
 function redirectUrisOf(uris: Json | undefined): string[] {

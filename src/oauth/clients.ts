@@ -65,7 +65,10 @@ export class Clients {
 		if (this.#kept.size >= MAX_KEPT) this.#kept.clear();
 		const client = this.#fetchDocument(url).then((text) => clientOf(url, text, now));
 		this.#kept.set(url, { client, until: now + KEPT_MS });
-		client.catch(() => this.#kept.set(url, { client, until: now + KEPT_FAILURE_MS }));
+		client.catch((error: unknown) => {
+			if (error instanceof Refusal && error.code === 'overloaded') this.#kept.delete(url);
+			else this.#kept.set(url, { client, until: now + KEPT_FAILURE_MS });
+		});
 		return client;
 	}
 }
@@ -76,7 +79,7 @@ export function isDocumentUrl(clientId: string): boolean {
 }
 
 /** @throws Refusal invalid_client */
-function requireDocumentUrl(text: string): void {
+export function requireDocumentUrl(text: string): void {
 	const url = URL.canParse(text) ? new URL(text) : undefined;
 	// As it is written, so that one client has one id: no other spelling, no dot segments.
 	const good =
@@ -105,12 +108,12 @@ function clientOf(url: string, text: string, now: number): ClientRecord {
 	const { value } = document;
 	const says = isObject(value) ? member(value, 'client_id') : undefined;
 	if (says !== url) throw invalid('The document is of another client_id than its address.', 'client_id');
-	const metadata = readClientMetadata(value, 'none');
-	if (metadata.authMethod !== 'none') {
+	const { metadata, authMethod } = readClientMetadata(value, 'none');
+	if (authMethod !== 'none') {
 		throw invalid(
 			'A client with a document has no secret: its token_endpoint_auth_method must be none.',
 			'token_endpoint_auth_method',
 		);
 	}
-	return { id: url, secretHash: null, createdAt: now, ...metadata };
+	return { id: url, secretHash: null, createdAt: now, seenAt: now, ...metadata };
 }

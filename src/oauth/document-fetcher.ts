@@ -1,5 +1,5 @@
 import type { LookupAddress } from 'node:dns';
-import { lookup as dnsLookup } from 'node:dns/promises';
+import { Resolver } from 'node:dns/promises';
 import { request } from 'node:https';
 import ipaddr from 'ipaddr.js';
 import { Refusal } from '../errors.ts';
@@ -12,6 +12,9 @@ import { Refusal } from '../errors.ts';
 
 const TIMEOUT_MS = 5000;
 const MAX_BYTES = 65_536;
+/** Documents that are fetched at once; further ones are refused. */
+const MAX_AT_ONCE = 20;
+const RESOLVER = { timeout: 2000, tries: 2 };
 
 export interface FetcherOptions {
 	/** Addresses of a host name. */
@@ -26,28 +29,48 @@ export interface FetcherOptions {
 /** Fetches the text behind an https URL. @throws Refusal invalid_client where there is no JSON document to be had. */
 export type FetchDocument = (url: string) => Promise<string>;
 
-const SYSTEM: FetcherOptions = {
-	lookup: (hostname) => dnsLookup(hostname, { all: true }),
-	mayReach: isPublic,
-};
+/** How documents are fetched unless a test says otherwise. */
+export const SYSTEM: FetcherOptions = { lookup: resolve, mayReach: isPublic };
 
 export function documentFetcher(options: FetcherOptions = SYSTEM): FetchDocument {
+	let atOnce = 0;
 	return async (text) => {
-		const url = new URL(text);
+		if (atOnce >= MAX_AT_ONCE) {
+			throw new Refusal(
+				'overloaded',
+				'The server is fetching as many client metadata documents as it can. Try again in a second.',
+			);
+		}
+		atOnce++;
 		try {
+			const url = new URL(text);
 			const deadline = AbortSignal.timeout(options.timeoutMs ?? TIMEOUT_MS);
 			return await load(url, await addressOf(url, options, deadline), options.ca, deadline);
 		} catch (error) {
 			if (error instanceof Refusal) throw error;
-			// What the network said stays here: it would tell a stranger about the inside.
-			throw unavailable('cannot be reached from this server');
+			throw unreachable();
+		} finally {
+			atOnce--;
 		}
 	};
 }
 
-/** Is it an address that anybody on the internet has, of either family? Wrapped IPv4 addresses are none. */
+/** Is it an address that anybody on the internet has? Of IPv6 only those that are given out at all, and no wrapped IPv4. */
 export function isPublic(address: string): boolean {
-	return ipaddr.isValid(address) && ipaddr.parse(address).range() === 'unicast';
+	if (!ipaddr.isValid(address)) return false;
+	const parsed = ipaddr.parse(address);
+	if (parsed.range() !== 'unicast') return false;
+	// 2000::/3 (RFC 4291 section 2.4, IANA's IPv6 address space registry).
+	return parsed.kind() === 'ipv4' || parsed.toByteArray()[0]! >> 5 === 0b001;
+}
+
+/** All addresses of a name. Not by the system's own look-up, which cannot be given up and would hold up others. */
+async function resolve(hostname: string): Promise<LookupAddress[]> {
+	const resolver = new Resolver(RESOLVER);
+	const [four, six] = await Promise.allSettled([resolver.resolve4(hostname), resolver.resolve6(hostname)]);
+	const found = (answer: typeof four, family: number): LookupAddress[] =>
+		answer.status === 'rejected' ? [] : answer.value.map((address) => ({ address, family }));
+	return [...found(four, 4), ...found(six, 6)];
 }
 
 async function addressOf(
@@ -56,17 +79,25 @@ async function addressOf(
 	deadline: AbortSignal,
 ): Promise<LookupAddress> {
 	const hostname = url.hostname.replace(/^\[|\]$/g, '');
-	const literal = ipaddr.isValid(hostname);
-	const ended = new Promise<never>((_, reject) => {
-		deadline.addEventListener('abort', () => reject(deadline.reason as Error), { once: true });
-	});
-	const found = literal
+	const found = ipaddr.isValid(hostname)
 		? [{ address: hostname, family: hostname.includes(':') ? 6 : 4 }]
-		: await Promise.race([lookup(hostname), ended]);
+		: await before(deadline, lookup(hostname));
 	// One address inside is one too many: who set it there means no good.
 	const [first] = found;
-	if (first === undefined || !found.every(({ address }) => mayReach(address))) throw unavailable('is not public');
+	if (first === undefined || !found.every(({ address }) => mayReach(address))) throw unreachable();
 	return first;
+}
+
+/** @throws the signal's reason where it is aborted first. */
+async function before<T>(signal: AbortSignal, result: Promise<T>): Promise<T> {
+	const { promise: aborted, reject } = Promise.withResolvers<never>();
+	const abort = (): void => reject(signal.reason as Error);
+	signal.addEventListener('abort', abort);
+	try {
+		return await Promise.race([result, aborted]);
+	} finally {
+		signal.removeEventListener('abort', abort);
+	}
 }
 
 function load(url: URL, address: LookupAddress, ca: string | undefined, signal: AbortSignal): Promise<string> {
@@ -102,6 +133,11 @@ function load(url: URL, address: LookupAddress, ca: string | undefined, signal: 
 		call.once('error', reject);
 		call.end();
 	});
+}
+
+/** One sentence for whatever the network says, and for addresses inside: it would tell a stranger about the inside. */
+function unreachable(): Refusal {
+	return unavailable('cannot be reached from this server');
 }
 
 function unavailable(what: string): Refusal {

@@ -1,6 +1,6 @@
-import { AUTH_METHODS } from '../accounts/grants.ts';
 import { Refusal } from '../errors.ts';
 import { audienceOf, OFFLINE_SCOPE, SCOPE } from './audience.ts';
+import { AUTH_METHODS } from './client-metadata.ts';
 
 /** The discovery documents. The issuer is the public URL, which has no path and no slash at its end. */
 

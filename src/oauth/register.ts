@@ -7,13 +7,14 @@ import { readBody } from '../http/body.ts';
 import { clientOf } from '../http/client-address.ts';
 import type { Exchange } from '../http/exchange.ts';
 import type { FaceParts } from '../http/face.ts';
+import { DAY_MS } from '../limits.ts';
 import type { Context } from '../operations/context.ts';
 import { refuseAbove } from '../operations/sign-in-limits.ts';
 import { SCOPE } from './audience.ts';
-import { readClientMetadata } from './client-metadata.ts';
+import { type AuthMethod, readClientMetadata } from './client-metadata.ts';
 import { sendJson } from './endpoint.ts';
 
-const BODY_BYTES = 65_536;
+const BODY_BYTES = 16_384;
 /** New clients an hour from one address, for each sign-in that it may ask for: whole companies share an address. */
 const CLIENTS_PER_SIGN_IN = 100;
 const EXAMPLE = '{"redirect_uris":["http://localhost/callback"],"token_endpoint_auth_method":"none"}';
@@ -29,18 +30,20 @@ export async function register(exchange: Exchange, parts: FaceParts): Promise<vo
 	release();
 	const { value } = read(bytes);
 	// Who does not say how it authenticates says client_secret_basic (RFC 7591 section 2).
-	const metadata = readClientMetadata(value, 'client_secret_basic');
-	const isPublic = metadata.authMethod === 'none';
+	const { metadata, authMethod } = readClientMetadata(value, 'client_secret_basic');
+	const isPublic = authMethod === 'none';
 	const fingerprint = isPublic ? fingerprintOf(metadata) : null;
 	const known = fingerprint === null ? undefined : await context.store.read.clientByFingerprint(fingerprint);
 	const secret = isPublic ? undefined : newClientSecret();
 	let client = known;
-	if (client === undefined) {
+	// A known one is noted as seen once a day, and costs no more than a read otherwise.
+	if (client === undefined || client.seenAt < context.clock() - DAY_MS) {
 		const { address } = clientOf(exchange.request, trustProxy);
-		await refuseAbove(context.signIn, `register ${address}`, context.signIn.perHour * CLIENTS_PER_SIGN_IN);
+		if (client === undefined)
+			await refuseAbove(context.signIn, `register ${address}`, context.signIn.perHour * CLIENTS_PER_SIGN_IN);
 		client = await add(context, metadata, fingerprint, secret);
 	}
-	sendJson(exchange, answers, 201, answerOf(client, secret));
+	sendJson(exchange, answers, 201, answerOf(client, authMethod, secret));
 }
 
 /** @throws Refusal invalid_client_metadata */
@@ -65,6 +68,7 @@ async function add(
 			id: newClientId(),
 			secretHash: secret === undefined ? null : secretHash(secret),
 			createdAt: clock(),
+			seenAt: clock(),
 			fingerprint,
 			...metadata,
 		},
@@ -80,7 +84,7 @@ function fingerprintOf({ name, redirectUris }: ClientMetadata): string {
 }
 
 /** RFC 7591 section 3.2.1. What is not there is left out: some clients cannot read null. */
-function answerOf(client: ClientRecord, secret: string | undefined): object {
+function answerOf(client: ClientRecord, authMethod: AuthMethod, secret: string | undefined): object {
 	return {
 		client_id: client.id,
 		client_id_issued_at: Math.floor(client.createdAt / 1000),
@@ -89,7 +93,7 @@ function answerOf(client: ClientRecord, secret: string | undefined): object {
 		redirect_uris: client.redirectUris,
 		grant_types: ['authorization_code', 'refresh_token'],
 		response_types: ['code'],
-		token_endpoint_auth_method: client.authMethod,
+		token_endpoint_auth_method: authMethod,
 		scope: SCOPE,
 	};
 }

@@ -72,6 +72,8 @@ export interface Answer {
 	readonly body: string | Pieces<string>;
 	/** True where the answer is a kept one. */
 	readonly replayed?: boolean;
+	/** True where this very object is answered again while nothing changes, so that what a face makes of it can be kept by it. */
+	readonly ready?: boolean;
 	/** The state of the one row that is shown. */
 	readonly state?: RowState;
 }

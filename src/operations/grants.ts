@@ -1,5 +1,5 @@
+import { destinationOf } from '../accounts/redirect-uri.ts';
 import { Refusal } from '../errors.ts';
-import { destinationOf } from '../oauth/redirect-uri.ts';
 import type { Context } from './context.ts';
 
 /** What a person sees of the apps that they connected, and how one is disconnected. */

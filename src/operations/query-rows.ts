@@ -30,7 +30,7 @@ export function query(context: Context, asked: Query): Awaitable<Answer> {
 	// Read before the rows: should a write come between, the answer is remembered under the older generation and never served.
 	const generation = context.store.read.generation(accountId, table);
 	const ready = context.ready.get(name, generation);
-	if (ready !== undefined) return { body: ready };
+	if (ready !== undefined) return ready;
 	const { read } = context.store;
 	const rows =
 		sort === undefined

@@ -1,6 +1,13 @@
+import type { Answer } from './context.ts';
+
 const MAX_ASKED = 10_000;
 /** Queries with longer names are not remembered: filters may be long, and names take room too. */
 const MAX_NAME = 500;
+
+interface Ready extends Answer {
+	readonly body: string;
+	readonly generation: number;
+}
 
 /**
  * Answers of queries, kept while their table is unchanged. An entry counts only under the table's present generation, which
@@ -8,7 +15,7 @@ const MAX_NAME = 500;
  */
 export class ReadyAnswers {
 	readonly #maxCharacters: number;
-	readonly #answers = new Map<string, { generation: number; body: string }>();
+	readonly #answers = new Map<string, Ready>();
 	/** Queries that were asked once: an answer is kept from the second time on, because most are never asked again. */
 	readonly #asked = new Set<string>();
 	#characters = 0;
@@ -18,9 +25,9 @@ export class ReadyAnswers {
 		this.#maxCharacters = maxCharacters;
 	}
 
-	get(name: string, generation: number | undefined): string | undefined {
+	get(name: string, generation: number | undefined): Answer | undefined {
 		const found = this.#answers.get(name);
-		return found !== undefined && found.generation === generation ? found.body : undefined;
+		return found !== undefined && found.generation === generation ? found : undefined;
 	}
 
 	set(name: string, generation: number | undefined, body: string): void {
@@ -37,7 +44,7 @@ export class ReadyAnswers {
 			if (this.#characters + size <= this.#maxCharacters) break;
 			this.#drop(oldest);
 		}
-		this.#answers.set(name, { generation, body });
+		this.#answers.set(name, { generation, body, ready: true });
 		this.#characters += size;
 	}
 

@@ -8,7 +8,7 @@ import { admitMagicLink, sendMagicLink } from './send-magic-link.ts';
 export const requestMagicLink: Run = async (context, input) => {
 	const { body } = shapedBody<RequestMagicLinkBody>(input, 'requestMagicLink', validator);
 	const email = await admitMagicLink(context, input.client!, body.email);
-	const { expiresAt, devLink } = await sendMagicLink(context, email, 'sign-in', (token) => `/sign-in?token=${token}`);
+	const { expiresAt, devLink } = await sendMagicLink(context, email, null, (token) => `/sign-in?token=${token}`);
 	const answer = { ok: true, expires_at: new Date(expiresAt).toISOString() };
 	return { body: JSON.stringify(devLink === undefined ? answer : { ...answer, dev_magic_link: devLink }) };
 };

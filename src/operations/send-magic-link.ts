@@ -1,5 +1,4 @@
 import { normalizeEmail } from '../accounts/email.ts';
-import type { MailPurpose } from '../accounts/mail.ts';
 import { newToken, secretHash } from '../accounts/secrets.ts';
 import { Refusal } from '../errors.ts';
 import { MAGIC_LINK_MS } from '../limits.ts';
@@ -36,23 +35,29 @@ export async function admitMagicLink({ signIn }: Context, client: Client, addres
 
 /**
  * Sends an admitted magic link.
+ * @param requestHash the one authorization that it is good for; null for one that signs in.
  * @param pathOf where the link leads, given its token.
  * @throws Refusal mail_unavailable, email_refused
  */
 export async function sendMagicLink(
 	context: Context,
 	email: string,
-	purpose: MailPurpose,
+	requestHash: string | null,
 	pathOf: (token: string) => string,
 ): Promise<SentLink> {
 	const { store, signIn } = context;
 	const token = newToken();
 	const tokenHash = secretHash(token);
 	const expiresAt = context.clock() + MAGIC_LINK_MS;
-	await store.writeAccounts({ command: 'createMagicLink', tokenHash, email, expiresAt });
+	await store.writeAccounts({ command: 'createMagicLink', tokenHash, email, requestHash, expiresAt });
 	const link = context.publicUrl + pathOf(token);
 	try {
-		await signIn.mailer?.sendMagicLink(email, link, MAGIC_LINK_MS / 60_000, purpose);
+		await signIn.mailer?.sendMagicLink(
+			email,
+			link,
+			MAGIC_LINK_MS / 60_000,
+			requestHash === null ? 'sign-in' : 'connect',
+		);
 	} catch (error) {
 		// A link that nobody got is of no use.
 		await store.writeAccounts({ command: 'dropMagicLink', tokenHash });

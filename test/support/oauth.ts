@@ -38,6 +38,11 @@ export class Visitor {
 		return { status, headers, text: await response.text(), location: headers.get('location') ?? undefined };
 	}
 
+	/** What the browser keeps under this name. */
+	cookie(name: string): string | undefined {
+		return this.#cookies.get(name);
+	}
+
 	/** Sends the page's form, its hidden fields included. */
 	submit(page: Shown, typed: Readonly<Record<string, string>> = {}, site = 'same-origin'): Promise<Shown> {
 		return this.post({ ...fieldsOf(page), ...typed }, site);

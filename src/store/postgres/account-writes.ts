@@ -83,9 +83,10 @@ class Command {
 		switch (command.command) {
 			case 'createMagicLink':
 				return this.#count(
-					'INSERT INTO pumadb.magic_links (token_hash, email, expires_at) VALUES ($1, $2, $3)',
+					'INSERT INTO pumadb.magic_links (token_hash, email, request_hash, expires_at) VALUES ($1, $2, $3, $4)',
 					command.tokenHash,
 					command.email,
+					command.requestHash,
 					command.expiresAt,
 				);
 			case 'dropMagicLink':
@@ -113,7 +114,8 @@ class Command {
 			default:
 				return new GrantWrites(this.#ask, this.#now, {
 					lock: (accountId) => this.#lock(accountId),
-					signIn: (tokenHash, email, freshAccountId) => this.#signIn(tokenHash, email, freshAccountId),
+					signIn: async (tokenHash, requestHash, freshAccountId) =>
+						this.#ensureAccount(await this.#useMagicLink(tokenHash, requestHash), freshAccountId),
 				}).run(command);
 		}
 	}
@@ -132,22 +134,23 @@ class Command {
 		return rows.length > 0;
 	}
 
-	/** Uses a magic link that was sent to this address. @returns its account. @throws Refusal invalid_magic_link */
-	async #signIn(tokenHash: string, email: string, freshAccountId: string): Promise<string> {
-		if ((await this.#useMagicLink(tokenHash)) !== email) requireMagicLink(undefined, this.#now);
-		return this.#ensureAccount(email, freshAccountId);
-	}
-
-	/** Uses a magic link up. @returns its address. @throws Refusal invalid_magic_link */
-	async #useMagicLink(tokenHash: string): Promise<string> {
+	/**
+	 * Uses a magic link up.
+	 * @param requestHash the authorization that it is used for; null to sign in.
+	 * @returns its address.
+	 * @throws Refusal invalid_magic_link
+	 */
+	async #useMagicLink(tokenHash: string, requestHash: string | null): Promise<string> {
 		const { rows } = await this.#do(
-			'SELECT email, expires_at, used_at FROM pumadb.magic_links WHERE token_hash = $1 FOR UPDATE',
+			'SELECT email, request_hash, expires_at, used_at FROM pumadb.magic_links WHERE token_hash = $1 FOR UPDATE',
 			tokenHash,
 		);
 		const [row] = rows;
 		const found: MagicLink | undefined =
-			row === undefined ? undefined : { email: row.email, expiresAt: row.expires_at, usedAt: row.used_at };
-		const { email } = requireMagicLink(found, this.#now);
+			row === undefined
+				? undefined
+				: { email: row.email, requestHash: row.request_hash, expiresAt: row.expires_at, usedAt: row.used_at };
+		const { email } = requireMagicLink(found, requestHash, this.#now);
 		await this.#do('UPDATE pumadb.magic_links SET used_at = $2 WHERE token_hash = $1', tokenHash, this.#now);
 		return email;
 	}
@@ -177,14 +180,14 @@ class Command {
 	}
 
 	async #verify(tokenHash: string, freshAccountId: string, key: NewKey): Promise<Outcome> {
-		const accountId = await this.#ensureAccount(await this.#useMagicLink(tokenHash), freshAccountId);
+		const accountId = await this.#ensureAccount(await this.#useMagicLink(tokenHash, null), freshAccountId);
 		const toGiveUp = keyToGiveUp(await keysOf(this.#ask, accountId, 'live'));
 		const revoked = toGiveUp === undefined ? [] : ((await this.#revokeLocked(accountId, toGiveUp.id)).revoked ?? []);
 		return { ...(await this.#insertKey(accountId, key)), revoked };
 	}
 
 	async #beginSession(tokenHash: string, freshAccountId: string, session: NewSession): Promise<Outcome> {
-		const accountId = await this.#ensureAccount(await this.#useMagicLink(tokenHash), freshAccountId);
+		const accountId = await this.#ensureAccount(await this.#useMagicLink(tokenHash, null), freshAccountId);
 		const { rows } = await this.#do(
 			'SELECT secret_hash FROM pumadb.sessions WHERE account_id = $1 AND expires_at > $2 ORDER BY expires_at, created_at',
 			accountId,

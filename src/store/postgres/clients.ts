@@ -9,7 +9,7 @@ import type { Ask, Row } from './connections.ts';
 
 /** What reads and writes both ask of OAuth clients, authorizations and grants. */
 
-const COLUMNS = 'client_id, secret_hash, metadata, created_at';
+const COLUMNS = 'client_id, secret_hash, metadata, created_at, seen_at';
 
 export async function clientById(ask: Ask, clientId: string): Promise<ClientRecord | undefined> {
 	const { rows } = await ask(`SELECT ${COLUMNS} FROM pumadb.clients WHERE client_id = $1`, [clientId]);
@@ -27,6 +27,7 @@ function clientRecord(row: Row | undefined): ClientRecord | undefined {
 		id: row.client_id,
 		secretHash: row.secret_hash,
 		createdAt: row.created_at,
+		seenAt: row.seen_at,
 		...(JSON.parse(row.metadata) as ClientMetadata),
 	};
 }
@@ -57,11 +58,11 @@ export async function authorizationOf(
 
 /** The account's grants that can still be used, the newest first. */
 export async function grantsOf(ask: Ask, accountId: string, now: number): Promise<Grant[]> {
+	const live = (table: 'tokens' | 'codes'): string => `EXISTS (SELECT 1 FROM pumadb.${table} t
+		WHERE t.account_id = g.account_id AND t.grant_id = g.grant_id AND t.used_at IS NULL AND t.expires_at > $2)`;
 	const { rows } = await ask(
 		`SELECT grant_id, client_id, client_name, redirect_uri, created_at, last_used_at FROM pumadb.grants g
-			WHERE account_id = $1 AND EXISTS (SELECT 1 FROM pumadb.tokens t
-				WHERE t.account_id = g.account_id AND t.grant_id = g.grant_id AND t.used_at IS NULL AND t.expires_at > $2)
-			ORDER BY created_at DESC, grant_id`,
+			WHERE account_id = $1 AND (${live('tokens')} OR ${live('codes')}) ORDER BY created_at DESC, grant_id`,
 		[accountId, now],
 	);
 	return rows.map((row) => ({

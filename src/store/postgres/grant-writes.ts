@@ -10,13 +10,22 @@ import {
 	requireAuthorization,
 	requireRoomForClient,
 	reuseRefusal,
+	signedInAccount,
 } from '../../accounts/grants.ts';
 import type { AccountOutcome } from '../../accounts/rules.ts';
 import { sameHash } from '../../accounts/secrets.ts';
 import { stamp } from '../../domain/row.ts';
 import { Refusal } from '../../errors.ts';
-import { DAY_MS, MAX_UNUSED_CLIENTS, UNUSED_CLIENT_MS, USED_CLIENT_MS, USED_REFRESH_TOKEN_MS } from '../../limits.ts';
-import { authorizationOf, clientByFingerprint, type WaitingAuthorization } from './clients.ts';
+import {
+	DAY_MS,
+	MAX_LIVE_TOKENS,
+	MAX_UNUSED_CLIENTS,
+	MAX_USED_TOKENS,
+	UNUSED_CLIENT_MS,
+	USED_CLIENT_MS,
+	USED_REFRESH_TOKEN_MS,
+} from '../../limits.ts';
+import { authorizationOf, clientByFingerprint } from './clients.ts';
 import type { Ask, Row } from './connections.ts';
 
 type Done = Exclude<AccountOutcome, { refusal: unknown }>;
@@ -29,8 +38,8 @@ const REGISTER_LOCK = 0x70756d616464;
 export interface SignIns {
 	/** Locks the account's row. @returns false where there is no such account. */
 	lock(accountId: string): Promise<boolean>;
-	/** Uses a magic link. @returns the locked account of its address. @throws Refusal invalid_magic_link */
-	signIn(tokenHash: string, email: string, freshAccountId: string): Promise<string>;
+	/** Uses a magic link of this authorization. @returns the locked account of its address. @throws Refusal invalid_magic_link */
+	signIn(tokenHash: string, requestHash: string, freshAccountId: string): Promise<string>;
 }
 
 /** Loads, decides and applies a command on clients, authorizations and grants, inside its transaction. */
@@ -59,14 +68,21 @@ export class GrantWrites {
 					JSON.stringify(command.request),
 					command.expiresAt,
 				);
+				await this.#seen(command.request.clientId);
 				return {};
 			case 'signInForAuthorization':
 				return this.#signIn(command);
 			case 'grantAuthorization':
 				return this.#grant(command);
-			case 'denyAuthorization':
-				await this.#endAuthorization(command);
+			case 'denyAuthorization': {
+				requireAuthorization(
+					await authorizationOf(this.#ask, command.requestHash, true),
+					command.browserHash,
+					this.#now,
+				);
+				await this.#do('DELETE FROM pumadb.authorizations WHERE request_hash = $1', command.requestHash);
 				return {};
+			}
 			case 'exchangeCode':
 				return this.#exchange(command);
 			case 'refreshGrant':
@@ -89,29 +105,33 @@ export class GrantWrites {
 		await this.#do('SELECT pg_advisory_xact_lock($1)', REGISTER_LOCK);
 		if (client.fingerprint !== null) {
 			const known = await clientByFingerprint(this.#ask, client.fingerprint);
-			if (known !== undefined) return { client: known };
+			if (known !== undefined) {
+				await this.#seen(known.id);
+				return { client: { ...known, seenAt: this.#now } };
+			}
 		}
 		await this.#makeRoomForClient();
-		const { id, secretHash, fingerprint, createdAt, ...metadata } = client;
+		const { id, secretHash, fingerprint, createdAt, seenAt, ...metadata } = client;
 		await this.#do(
-			'INSERT INTO pumadb.clients (client_id, secret_hash, metadata, fingerprint, created_at) VALUES ($1, $2, $3, $4, $5)',
+			'INSERT INTO pumadb.clients (client_id, secret_hash, metadata, fingerprint, created_at, seen_at) VALUES ($1, $2, $3, $4, $5, $6)',
 			id,
 			secretHash,
 			JSON.stringify(metadata),
 			fingerprint,
 			createdAt,
+			seenAt,
 		);
-		const made: ClientRecord = { id, secretHash, createdAt, ...metadata };
+		const made: ClientRecord = { id, secretHash, createdAt, seenAt, ...metadata };
 		return { client: made };
 	}
 
 	/** @throws Refusal overloaded */
 	async #makeRoomForClient(): Promise<void> {
-		const unused = 'FROM pumadb.clients WHERE used_at IS NULL ORDER BY created_at LIMIT 1';
+		const unused = 'FROM pumadb.clients WHERE used_at IS NULL ORDER BY seen_at LIMIT 1';
 		const full = await this.#do(`SELECT 1 ${unused} OFFSET $1`, MAX_UNUSED_CLIENTS - 1);
 		if (full.length === 0) return;
-		const [oldest] = await this.#do(`SELECT client_id, created_at ${unused}`);
-		requireRoomForClient(oldest.created_at, this.#now);
+		const [oldest] = await this.#do(`SELECT client_id, seen_at ${unused}`);
+		requireRoomForClient(oldest.seen_at, this.#now);
 		await this.#do('DELETE FROM pumadb.clients WHERE client_id = $1', oldest.client_id);
 	}
 
@@ -119,24 +139,20 @@ export class GrantWrites {
 		const { requestHash, browserHash, tokenHash, freshAccountId } = command;
 		const pending = await authorizationOf(this.#ask, requestHash, true);
 		requireAuthorization(pending, browserHash, this.#now);
-		const accountId = await this.#signIns.signIn(tokenHash, pending!.email, freshAccountId);
+		// A second press of the button is no second use of the link.
+		if (pending!.accountId !== undefined) return { accountId: pending!.accountId };
+		const accountId = await this.#signIns.signIn(tokenHash, requestHash, freshAccountId);
 		await this.#do('UPDATE pumadb.authorizations SET account_id = $2 WHERE request_hash = $1', requestHash, accountId);
 		return { accountId };
 	}
 
-	async #endAuthorization(command: {
-		readonly requestHash: string;
-		readonly browserHash: string;
-	}): Promise<WaitingAuthorization> {
+	async #grant(command: Of<'grantAuthorization'>): Promise<Done> {
+		const { grantId, code } = command;
 		const pending = await authorizationOf(this.#ask, command.requestHash, true);
 		requireAuthorization(pending, command.browserHash, this.#now);
+		const accountId = signedInAccount(pending!);
+		const { request } = pending!;
 		await this.#do('DELETE FROM pumadb.authorizations WHERE request_hash = $1', command.requestHash);
-		return pending!;
-	}
-
-	async #grant(command: Of<'grantAuthorization'>): Promise<Done> {
-		const { accountId, grantId, code } = command;
-		const { request } = await this.#endAuthorization(command);
 		await this.#signIns.lock(accountId);
 		const live = await this.#do(
 			'SELECT grant_id FROM pumadb.grants WHERE account_id = $1 ORDER BY coalesce(last_used_at, created_at)',
@@ -276,6 +292,23 @@ export class GrantWrites {
 			tokens.refreshHash,
 			tokens.refreshExpiresAt,
 		);
+		// Whoever refreshes on and on piles nothing up.
+		for (const [which, most] of [
+			["kind = 'access'", MAX_LIVE_TOKENS],
+			["kind = 'refresh' AND used_at IS NULL", MAX_LIVE_TOKENS],
+			["kind = 'refresh' AND used_at IS NOT NULL", MAX_USED_TOKENS],
+		] as const) {
+			await this.#do(
+				`DELETE FROM pumadb.tokens WHERE account_id = $1 AND token_hash IN (SELECT token_hash FROM pumadb.tokens
+					WHERE account_id = $1 AND grant_id = $2 AND ${which} ORDER BY expires_at DESC OFFSET ${most})`,
+				accountId,
+				grantId,
+			);
+		}
+	}
+
+	async #seen(clientId: string): Promise<void> {
+		await this.#do('UPDATE pumadb.clients SET seen_at = $2 WHERE client_id = $1', clientId, this.#now);
 	}
 
 	/** Noted once a day: it only keeps the client from being swept. */
@@ -330,7 +363,7 @@ export async function sweepGrants(ask: Ask, now: number, most: number): Promise<
 			if (!(await isAlive(ask, accountId, grantId, now))) await endGrant(ask, accountId, grantId);
 		}
 	}
-	count += await sweepClients(ask, 'created_at', 'used_at IS NULL', now - UNUSED_CLIENT_MS, most);
+	count += await sweepClients(ask, 'seen_at', 'used_at IS NULL', now - UNUSED_CLIENT_MS, most);
 	count += await sweepClients(ask, 'used_at', 'used_at IS NOT NULL', now - USED_CLIENT_MS, most);
 	return count;
 }
@@ -347,7 +380,7 @@ async function isAlive(ask: Ask, accountId: string, grantId: string, now: number
 
 async function sweepClients(
 	ask: Ask,
-	time: 'created_at' | 'used_at',
+	time: 'seen_at' | 'used_at',
 	which: string,
 	before: number,
 	most: number,

@@ -56,9 +56,10 @@ export class AccountWrites {
 		switch (command.command) {
 			case 'createMagicLink':
 				this.#exec(
-					'INSERT INTO magic_links (token_hash, email, expires_at) VALUES (?, ?, ?)',
+					'INSERT INTO magic_links (token_hash, email, request_hash, expires_at) VALUES (?, ?, ?, ?)',
 					command.tokenHash,
 					command.email,
+					command.requestHash,
 					command.expiresAt,
 				);
 				return {};
@@ -116,31 +117,35 @@ export class AccountWrites {
 	}
 
 	/** @throws Refusal invalid_magic_link */
-	#liveMagicLink(tokenHash: string, now: number): MagicLink {
+	#liveMagicLink(tokenHash: string, requestHash: string | null, now: number): MagicLink {
 		const row = this.#db
-			.prepare('SELECT email, expires_at, used_at FROM magic_links WHERE token_hash = ?')
+			.prepare('SELECT email, expires_at, used_at, request_hash FROM magic_links WHERE token_hash = ?')
 			.get(tokenHash);
 		const found: MagicLink | undefined =
 			row === undefined
 				? undefined
-				: { email: row.email as string, expiresAt: row.expires_at as number, usedAt: row.used_at as number | null };
-		return requireMagicLink(found, now);
+				: {
+						email: row.email as string,
+						expiresAt: row.expires_at as number,
+						usedAt: row.used_at as number | null,
+						requestHash: row.request_hash as string | null,
+					};
+		return requireMagicLink(found, requestHash, now);
 	}
 
 	#useMagicLink(tokenHash: string, now: number): void {
 		this.#exec('UPDATE magic_links SET used_at = ? WHERE token_hash = ?', now, tokenHash);
 	}
 
-	/** Uses a magic link that was sent to this address. @returns its account. @throws Refusal invalid_magic_link */
-	#signIn(tokenHash: string, email: string, freshAccountId: string, now: number): string {
-		const link = this.#liveMagicLink(tokenHash, now);
-		if (link.email !== email) requireMagicLink(undefined, now);
+	/** Uses a magic link of this authorization. @returns the account of its address. @throws Refusal invalid_magic_link */
+	#signIn(tokenHash: string, requestHash: string, freshAccountId: string, now: number): string {
+		const { email } = this.#liveMagicLink(tokenHash, requestHash, now);
 		this.#useMagicLink(tokenHash, now);
 		return this.#ensureAccount(email, freshAccountId, now);
 	}
 
 	#verify(tokenHash: string, freshAccountId: string, key: NewKey, now: number): Outcome {
-		const link = this.#liveMagicLink(tokenHash, now);
+		const link = this.#liveMagicLink(tokenHash, null, now);
 		const known = this.#db.prepare('SELECT account_id FROM accounts WHERE email = ?').get(link.email);
 		const toGiveUp = known === undefined ? undefined : keyToGiveUp(this.#liveKeys(known.account_id as string));
 		this.#useMagicLink(tokenHash, now);
@@ -150,7 +155,7 @@ export class AccountWrites {
 	}
 
 	#beginSession(tokenHash: string, freshAccountId: string, session: NewSession, now: number): Outcome {
-		const { email } = this.#liveMagicLink(tokenHash, now);
+		const { email } = this.#liveMagicLink(tokenHash, null, now);
 		this.#useMagicLink(tokenHash, now);
 		const accountId = this.#ensureAccount(email, freshAccountId, now);
 		const live = this.#db

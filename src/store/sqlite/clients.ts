@@ -9,7 +9,7 @@ import type { Database, Row } from './driver.ts';
 
 /** What both threads read of OAuth clients, authorizations and grants. */
 
-const COLUMNS = 'client_id, secret_hash, metadata, created_at';
+const COLUMNS = 'client_id, secret_hash, metadata, created_at, seen_at';
 
 export function clientById(db: Database, clientId: string): ClientRecord | undefined {
 	return clientRecord(
@@ -28,6 +28,7 @@ function clientRecord(row: Row | undefined): ClientRecord | undefined {
 		id: row.client_id as string,
 		secretHash: row.secret_hash as string | null,
 		createdAt: row.created_at as number,
+		seenAt: row.seen_at as number,
 		...(JSON.parse(row.metadata as string) as ClientMetadata),
 	};
 }
@@ -52,14 +53,16 @@ export function authorizationOf(
 
 /** The account's grants that can still be used, the newest first. */
 export function grantsOf(db: Database, accountId: string, now: number): Grant[] {
+	const live = (
+		table: 'tokens' | 'codes',
+	): string => `EXISTS (SELECT 1 FROM ${table} t WHERE t.account_id = g.account_id
+		AND t.grant_id = g.grant_id AND t.used_at IS NULL AND t.expires_at > :now)`;
 	const rows = db
 		.prepare(
 			`SELECT grant_id, client_id, client_name, redirect_uri, created_at, last_used_at FROM grants g
-				WHERE account_id = ? AND EXISTS (SELECT 1 FROM tokens t
-					WHERE t.account_id = g.account_id AND t.grant_id = g.grant_id AND t.used_at IS NULL AND t.expires_at > ?)
-				ORDER BY created_at DESC, grant_id`,
+				WHERE account_id = :account AND (${live('tokens')} OR ${live('codes')}) ORDER BY created_at DESC, grant_id`,
 		)
-		.all(accountId, now) as Row[];
+		.all({ account: accountId, now }) as Row[];
 	return rows.map((row) => ({
 		id: row.grant_id as string,
 		clientId: row.client_id as string,

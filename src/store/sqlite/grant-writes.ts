@@ -10,12 +10,21 @@ import {
 	requireAuthorization,
 	requireRoomForClient,
 	reuseRefusal,
+	signedInAccount,
 } from '../../accounts/grants.ts';
 import type { AccountOutcome } from '../../accounts/rules.ts';
 import { sameHash } from '../../accounts/secrets.ts';
 import { stamp } from '../../domain/row.ts';
 import { Refusal, type RefusalData } from '../../errors.ts';
-import { DAY_MS, MAX_UNUSED_CLIENTS, UNUSED_CLIENT_MS, USED_CLIENT_MS, USED_REFRESH_TOKEN_MS } from '../../limits.ts';
+import {
+	DAY_MS,
+	MAX_LIVE_TOKENS,
+	MAX_UNUSED_CLIENTS,
+	MAX_USED_TOKENS,
+	UNUSED_CLIENT_MS,
+	USED_CLIENT_MS,
+	USED_REFRESH_TOKEN_MS,
+} from '../../limits.ts';
 import { authorizationOf, clientByFingerprint } from './clients.ts';
 import type { Database, Row, SQLInputValue } from './driver.ts';
 
@@ -23,8 +32,8 @@ type Done = Exclude<AccountOutcome, { refusal: unknown }>;
 
 /** What grants need of the account commands around them. */
 export interface SignIns {
-	/** Uses a magic link. @returns the account of its address. @throws Refusal invalid_magic_link */
-	signIn(tokenHash: string, email: string, freshAccountId: string, now: number): string;
+	/** Uses a magic link of this authorization. @returns the account of its address. @throws Refusal invalid_magic_link */
+	signIn(tokenHash: string, requestHash: string, freshAccountId: string, now: number): string;
 }
 
 /** Loads, decides and applies commands on clients, authorizations and grants, inside the transaction that the writer holds open. */
@@ -51,14 +60,17 @@ export class GrantWrites {
 					JSON.stringify(command.request),
 					command.expiresAt,
 				);
+				this.#exec('UPDATE clients SET seen_at = ? WHERE client_id = ?', now, command.request.clientId);
 				return {};
 			case 'signInForAuthorization':
 				return this.#signIn(command, now);
 			case 'grantAuthorization':
 				return this.#grant(command, now);
-			case 'denyAuthorization':
-				this.#endAuthorization(command, now);
+			case 'denyAuthorization': {
+				requireAuthorization(authorizationOf(this.#db, command.requestHash), command.browserHash, now);
+				this.#exec('DELETE FROM authorizations WHERE request_hash = ?', command.requestHash);
 				return {};
+			}
 			case 'exchangeCode':
 				return this.#exchange(command, now);
 			case 'refreshGrant':
@@ -111,12 +123,12 @@ export class GrantWrites {
 		const revoked = [...touched].flatMap(([grantId, accountId]) =>
 			this.#isAlive(accountId, grantId, now) ? [] : this.end(accountId, grantId),
 		);
-		count += this.#sweepClients('created_at', 'used_at IS NULL', now - UNUSED_CLIENT_MS, most);
+		count += this.#sweepClients('seen_at', 'used_at IS NULL', now - UNUSED_CLIENT_MS, most);
 		count += this.#sweepClients('used_at', 'used_at IS NOT NULL', now - USED_CLIENT_MS, most);
 		return { count, revoked };
 	}
 
-	#sweepClients(time: 'created_at' | 'used_at', which: string, before: number, most: number): number {
+	#sweepClients(time: 'seen_at' | 'used_at', which: string, before: number, most: number): number {
 		return this.#exec(
 			`DELETE FROM clients WHERE client_id IN (SELECT client_id FROM clients WHERE ${which} AND ${time} < ? ORDER BY ${time} LIMIT ?)`,
 			before,
@@ -147,29 +159,33 @@ export class GrantWrites {
 	#register({ client }: Extract<GrantCommand, { command: 'registerClient' }>, now: number): Done {
 		if (client.fingerprint !== null) {
 			const known = clientByFingerprint(this.#db, client.fingerprint);
-			if (known !== undefined) return { client: known };
+			if (known !== undefined) {
+				this.#exec('UPDATE clients SET seen_at = ? WHERE client_id = ?', now, known.id);
+				return { client: { ...known, seenAt: now } };
+			}
 		}
 		this.#makeRoomForClient(now);
-		const { id, secretHash, fingerprint, createdAt, ...metadata } = client;
+		const { id, secretHash, fingerprint, createdAt, seenAt, ...metadata } = client;
 		this.#exec(
-			'INSERT INTO clients (client_id, secret_hash, metadata, fingerprint, created_at) VALUES (?, ?, ?, ?, ?)',
+			'INSERT INTO clients (client_id, secret_hash, metadata, fingerprint, created_at, seen_at) VALUES (?, ?, ?, ?, ?, ?)',
 			id,
 			secretHash,
 			JSON.stringify(metadata),
 			fingerprint,
 			createdAt,
+			seenAt,
 		);
-		const made: ClientRecord = { id, secretHash, createdAt, ...metadata };
+		const made: ClientRecord = { id, secretHash, createdAt, seenAt, ...metadata };
 		return { client: made };
 	}
 
 	/** @throws Refusal overloaded */
 	#makeRoomForClient(now: number): void {
-		const unused = 'FROM clients WHERE used_at IS NULL ORDER BY created_at LIMIT 1';
+		const unused = 'FROM clients WHERE used_at IS NULL ORDER BY seen_at LIMIT 1';
 		const full = this.#db.prepare(`SELECT 1 ${unused} OFFSET ?`).get(MAX_UNUSED_CLIENTS - 1) !== undefined;
 		if (!full) return;
-		const oldest = this.#db.prepare(`SELECT client_id, created_at ${unused}`).get() as Row;
-		requireRoomForClient(oldest.created_at as number, now);
+		const oldest = this.#db.prepare(`SELECT client_id, seen_at ${unused}`).get() as Row;
+		requireRoomForClient(oldest.seen_at as number, now);
 		this.#exec('DELETE FROM clients WHERE client_id = ?', oldest.client_id!);
 	}
 
@@ -177,21 +193,20 @@ export class GrantWrites {
 		const { requestHash, browserHash, tokenHash, freshAccountId } = command;
 		const pending = authorizationOf(this.#db, requestHash);
 		requireAuthorization(pending, browserHash, now);
-		const accountId = this.#signIns.signIn(tokenHash, pending!.email, freshAccountId, now);
+		// A second press of the button is no second use of the link.
+		if (pending!.accountId !== undefined) return { accountId: pending!.accountId };
+		const accountId = this.#signIns.signIn(tokenHash, requestHash, freshAccountId, now);
 		this.#exec('UPDATE authorizations SET account_id = ? WHERE request_hash = ?', accountId, requestHash);
 		return { accountId };
 	}
 
-	#endAuthorization(command: { readonly requestHash: string; readonly browserHash: string }, now: number) {
+	#grant(command: Extract<GrantCommand, { command: 'grantAuthorization' }>, now: number): Done {
+		const { grantId, code } = command;
 		const pending = authorizationOf(this.#db, command.requestHash);
 		requireAuthorization(pending, command.browserHash, now);
+		const accountId = signedInAccount(pending!);
+		const { request } = pending!;
 		this.#exec('DELETE FROM authorizations WHERE request_hash = ?', command.requestHash);
-		return pending!;
-	}
-
-	#grant(command: Extract<GrantCommand, { command: 'grantAuthorization' }>, now: number): Done {
-		const { accountId, grantId, code } = command;
-		const { request } = this.#endAuthorization(command, now);
 		const live = this.#all(
 			'SELECT grant_id FROM grants WHERE account_id = ? ORDER BY coalesce(last_used_at, created_at)',
 			accountId,
@@ -321,6 +336,19 @@ export class GrantWrites {
 		);
 		add.run(accountId, tokens.accessHash, grantId, 'access', tokens.accessExpiresAt);
 		add.run(accountId, tokens.refreshHash, grantId, 'refresh', tokens.refreshExpiresAt);
+		// Whoever refreshes on and on piles nothing up.
+		for (const [which, most] of [
+			["kind = 'access'", MAX_LIVE_TOKENS],
+			["kind = 'refresh' AND used_at IS NULL", MAX_LIVE_TOKENS],
+			["kind = 'refresh' AND used_at IS NOT NULL", MAX_USED_TOKENS],
+		] as const) {
+			this.#exec(
+				`DELETE FROM tokens WHERE account_id = ?1 AND token_hash IN (SELECT token_hash FROM tokens
+					WHERE account_id = ?1 AND grant_id = ?2 AND ${which} ORDER BY expires_at DESC LIMIT -1 OFFSET ${most})`,
+				accountId,
+				grantId,
+			);
+		}
 	}
 
 	/** Noted once a day: it only keeps the client from being swept. */

@@ -31,6 +31,8 @@ CREATE TABLE pumadb.emails (
 CREATE TABLE pumadb.magic_links (
 	token_hash text COLLATE "C" PRIMARY KEY,
 	email text COLLATE "C" NOT NULL,
+	-- The one authorization that it is good for; null for those that sign in.
+	request_hash text COLLATE "C",
 	expires_at bigint NOT NULL,
 	used_at bigint
 );
@@ -164,15 +166,17 @@ CREATE TABLE pumadb.clients (
 	client_id text COLLATE "C" PRIMARY KEY,
 	-- SHA-256 of the client's secret, in hex; null for public clients.
 	secret_hash text,
-	-- Name, redirect URIs and how it proves who it is, as JSON.
+	-- Name and redirect URIs, as JSON.
 	metadata text NOT NULL,
 	-- SHA-256 of a public client's metadata, in hex: who registers the same again gets the same client.
 	fingerprint text COLLATE "C" UNIQUE,
 	created_at bigint NOT NULL,
+	-- When it last registered, or a person began to connect it; the former kept within a day.
+	seen_at bigint NOT NULL,
 	-- When it last got a token, kept within a day; null: never.
 	used_at bigint
 );
-CREATE INDEX clients_unused ON pumadb.clients (created_at) WHERE used_at IS NULL;
+CREATE INDEX clients_unused ON pumadb.clients (seen_at) WHERE used_at IS NULL;
 CREATE INDEX clients_by_use ON pumadb.clients (used_at) WHERE used_at IS NOT NULL;
 
 -- Global: authorizations that wait for their person, by SHA-256 of the secret in the page's address, in hex.
@@ -205,7 +209,7 @@ CREATE TABLE pumadb.grants (
 
 CREATE TABLE pumadb.codes (
 	account_id text COLLATE "C" NOT NULL,
-	-- SHA-256 of the code's secret part, in hex.
+	-- SHA-256 of the code, in hex.
 	code_hash text COLLATE "C" NOT NULL,
 	grant_id text COLLATE "C" NOT NULL,
 	-- base64url of SHA-256 of the code verifier, as the app sent it.
@@ -219,7 +223,7 @@ CREATE INDEX codes_by_time ON pumadb.codes (expires_at);
 
 CREATE TABLE pumadb.tokens (
 	account_id text COLLATE "C" NOT NULL,
-	-- SHA-256 of the token's secret part, in hex.
+	-- SHA-256 of the token, in hex.
 	token_hash text COLLATE "C" NOT NULL,
 	grant_id text COLLATE "C" NOT NULL,
 	kind text NOT NULL CHECK (kind IN ('access', 'refresh')),

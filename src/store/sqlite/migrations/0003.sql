@@ -1,21 +1,26 @@
 -- Schema 3: apps that people connect (OAuth).
 
+-- The one authorization that a magic link is good for; null for those that sign in.
+ALTER TABLE magic_links ADD COLUMN request_hash TEXT;
+
 -- Registered clients. Of no account: one client serves people of many accounts.
 CREATE TABLE clients (
 	client_id TEXT PRIMARY KEY,
 	-- SHA-256 of the client's secret, in hex; null for public clients.
 	secret_hash TEXT,
-	-- Name, redirect URIs and how it proves who it is, as JSON.
+	-- Name and redirect URIs, as JSON.
 	metadata TEXT NOT NULL,
 	-- SHA-256 of a public client's metadata, in hex: who registers the same again gets the same client.
 	fingerprint TEXT,
 	created_at INTEGER NOT NULL,
+	-- When it last registered, or a person began to connect it; the former kept within a day.
+	seen_at INTEGER NOT NULL,
 	-- When it last got a token, kept within a day; null: never.
 	used_at INTEGER
 ) WITHOUT ROWID;
 CREATE UNIQUE INDEX clients_by_fingerprint ON clients (fingerprint) WHERE fingerprint IS NOT NULL;
 -- Counts, crowds out and sweeps clients that were never used.
-CREATE INDEX clients_unused ON clients (created_at) WHERE used_at IS NULL;
+CREATE INDEX clients_unused ON clients (seen_at) WHERE used_at IS NULL;
 -- Sweeps clients that nobody uses any more.
 CREATE INDEX clients_by_use ON clients (used_at) WHERE used_at IS NOT NULL;
 
@@ -48,7 +53,7 @@ CREATE TABLE grants (
 
 CREATE TABLE codes (
 	account_id TEXT NOT NULL,
-	-- SHA-256 of the code's secret part, in hex.
+	-- SHA-256 of the code, in hex.
 	code_hash TEXT NOT NULL,
 	grant_id TEXT NOT NULL,
 	-- base64url of SHA-256 of the code verifier, as the app sent it.
@@ -63,7 +68,7 @@ CREATE INDEX codes_by_expiry ON codes (expires_at);
 
 CREATE TABLE tokens (
 	account_id TEXT NOT NULL,
-	-- SHA-256 of the token's secret part, in hex.
+	-- SHA-256 of the token, in hex.
 	token_hash TEXT NOT NULL,
 	grant_id TEXT NOT NULL,
 	kind TEXT NOT NULL CHECK (kind IN ('access', 'refresh')),

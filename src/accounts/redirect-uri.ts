@@ -4,13 +4,42 @@ import { Refusal } from '../errors.ts';
 /** Where a browser may be sent back to, and how a sent URI is held against the registered ones. */
 
 const MAX_CHARACTERS = 2000;
+/** A web URI as it must be written: with both slashes, and a host of plain characters, so that it means the same to everybody. */
+const WEB = /^https?:\/\/(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?(?:[/?]|$)/i;
+/** The machine's own addresses, with any port. */
+const OWN = /^(http:\/\/(?:localhost|127(?:\.\d{1,3}){3}|\[::1\]))(?::\d{1,5})?(?=[/?]|$)/i;
+/** What the answer to an authorization request has. */
+const ANSWERS = ['code', 'state', 'iss', 'error', 'error_description'];
 /** Printable ASCII without what could end a header or a policy: space, quotes, comma, semicolon, backslash, angle brackets. */
 const CHARACTERS = /^[!#$%&()*+\-./0-9:=?@A-Z[\]_a-z~]+$/;
-/** Schemes that run or read something in the browser, or leave it in the clear. Apps have schemes of their own. */
+/** Schemes on which browsers and systems act themselves. Apps have schemes of their own. */
 const REFUSED_SCHEMES: ReadonlySet<string> = new Set([
-	...['javascript:', 'data:', 'vbscript:', 'file:', 'blob:', 'about:', 'filesystem:', 'view-source:', 'intent:'],
-	...['ftp:', 'ws:', 'wss:', 'mailto:', 'tel:', 'sms:', 'chrome:', 'chrome-extension:', 'ms-appx-web:'],
+	...[
+		'javascript:',
+		'data:',
+		'vbscript:',
+		'file:',
+		'blob:',
+		'about:',
+		'filesystem:',
+		'view-source:',
+		'intent:',
+		'jar:',
+	],
+	...['ftp:', 'sftp:', 'ssh:', 'telnet:', 'smb:', 'ldap:', 'ldaps:', 'ws:', 'wss:', 'mailto:', 'tel:', 'sms:'],
+	...[
+		'chrome:',
+		'chrome-extension:',
+		'moz-extension:',
+		'microsoft-edge:',
+		'res:',
+		'shell:',
+		'search:',
+		'itms-services:',
+	],
 ]);
+/** Windows' own: ms-settings, ms-msdt, search-ms and their like. */
+const WINDOWS_SCHEME = /^ms-|-ms:$/;
 
 /**
  * Checks a redirect URI that a client wants to use: https, http on the machine's own addresses (RFC 8252 section 7.3), or a
@@ -32,8 +61,14 @@ export function requireRedirectUri(uri: unknown): string {
 	if (url === undefined || uri.includes('#') || !uri.toLowerCase().startsWith(url.protocol)) {
 		throw refuse('The redirect URI is not absolute, or has a fragment.');
 	}
-	if (url.username !== '' || url.password !== '') throw refuse('The redirect URI has a user name or password.');
-	if (REFUSED_SCHEMES.has(url.protocol)) throw refuse(`The redirect URI has the scheme ${url.protocol.slice(0, -1)}.`);
+	if (url.username !== '' || url.password !== '' || /^https?:[^?]*@/i.test(uri))
+		throw refuse('The redirect URI has a user name or password.');
+	if (REFUSED_SCHEMES.has(url.protocol) || WINDOWS_SCHEME.test(url.protocol))
+		throw refuse(`The redirect URI has the scheme ${url.protocol.slice(0, -1)}.`);
+	if (/^https?:/i.test(uri) && !WEB.test(uri))
+		throw refuse('The redirect URI has no plain host name after two slashes.');
+	const own = ANSWERS.find((name) => url.searchParams.has(name));
+	if (own !== undefined) throw refuse(`The redirect URI has a parameter ${own} of its own, which the answer has.`);
 	if (url.protocol === 'http:' && !isLoopback(url.hostname)) {
 		throw refuse('The redirect URI is http and leads to another machine.');
 	}
@@ -46,11 +81,16 @@ export function requireRedirectUri(uri: unknown): string {
  */
 export function matchesRedirectUri(registered: string, presented: string): boolean {
 	if (registered === presented) return true;
-	const [one, other] = [new URL(registered), new URL(presented)];
-	if (one.protocol !== 'http:' || !isLoopback(one.hostname)) return false;
-	const rest = ({ protocol, hostname, pathname, search }: URL): string =>
-		`${protocol}//${hostname}${pathname}${search}`;
-	return rest(one) === rest(other);
+	const [one, other] = [withoutPort(registered), withoutPort(presented)];
+	return one !== undefined && one === other;
+}
+
+/** A URI of the machine's own without its port; an empty path is `/` (RFC 3986 section 6.2.3). Undefined for any other URI. */
+function withoutPort(uri: string): string | undefined {
+	const origin = OWN.exec(uri);
+	if (origin === null) return undefined;
+	const rest = uri.slice(origin[0].length);
+	return `${origin[1]!.toLowerCase()}${rest.startsWith('/') ? '' : '/'}${rest}`;
 }
 
 /** Where a redirect URI leads, as a person is told. */

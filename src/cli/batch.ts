@@ -1,0 +1,33 @@
+import { readFileSync } from 'node:fs';
+import { text as readText } from 'node:stream/consumers';
+import type { AnyRow, BatchOperation } from '../../client/src/index.ts';
+import { textOf, UsageError, type Values } from './command.ts';
+import { connect } from './connect.ts';
+import { parseJson } from './members.ts';
+import { answer } from './output.ts';
+import type { Surroundings } from './surroundings.ts';
+
+/** Runs several writes on one table, all of them or none. */
+export async function batch(values: Values, [name, file]: readonly string[], around: Surroundings): Promise<number> {
+	const stdin = file === undefined || file === '-';
+	const text = stdin ? await readText(around.stdin) : readFileSync(file, 'utf8');
+	const operations = operationsIn(text, stdin ? 'Standard input' : file);
+	const options = { idempotencyKey: textOf(values, 'idempotency-key') };
+	const results = await connect(around).table(name!).batch(operations, options);
+	const told = results.map((result, index) => ({ index, action: operations[index]!.action, result }));
+	await answer(around, values, { results: told }, () => `Done: ${operations.map(({ action }) => action).join(', ')}.`);
+	return 0;
+}
+
+/** An array of operations, `{"operations":[…]}`, or an operation a line. What is in them is the server's to check. */
+function operationsIn(text: string, what: string): BatchOperation<AnyRow>[] {
+	const lines = text.split('\n').filter((line) => line.trim() !== '');
+	const perLine = lines.length > 1 && lines.every((line) => /^\s*\{.*\}\s*$/.test(line));
+	const value = perLine ? lines.map((line) => parseJson(line, what)) : parseJson(text, what);
+	const operations = Array.isArray(value) ? value : (value as { operations?: unknown } | null)?.operations;
+	const right = Array.isArray(operations) && operations.every((one) => typeof one === 'object' && one !== null);
+	if (right) return operations as BatchOperation<AnyRow>[];
+	throw new UsageError(
+		`${what} must hold an array of operations, such as [{"action":"add","row":{"title":"Buy milk"}}].`,
+	);
+}

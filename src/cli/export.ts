@@ -1,0 +1,48 @@
+import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { PumaError } from '../../client/src/index.ts';
+import { UsageError, type Values } from './command.ts';
+import { connect } from './connect.ts';
+import { write } from './output.ts';
+import type { Surroundings } from './surroundings.ts';
+
+/** Writes every row of every table as JSON, to standard output or into a file that is there only once it is whole. */
+export async function exportTables(values: Values, [file]: readonly string[], around: Surroundings): Promise<number> {
+	if (file === undefined || file === '-') {
+		for await (const chunk of exported(around)) await write(around, chunk);
+		await write(around, '\n');
+		return 0;
+	}
+	if (existsSync(file) && !values.force)
+		throw new UsageError(`${file} exists already. Name another file, or say --force.`);
+	const partial = `${file}.partial`;
+	let bytes = 0;
+	try {
+		// Memories are private unless somebody says otherwise.
+		const fd = openSync(partial, 'w', 0o600);
+		try {
+			for await (const chunk of exported(around)) {
+				for (let at = 0; at < chunk.length; ) at += writeSync(fd, chunk, at);
+				bytes += chunk.length;
+			}
+			fsyncSync(fd);
+		} finally {
+			closeSync(fd);
+		}
+		renameSync(partial, file);
+	} catch (error) {
+		rmSync(partial, { force: true });
+		throw error;
+	}
+	await write(around, values.json ? `${JSON.stringify({ file, bytes })}\n` : `Wrote ${file} (${bytes} bytes).\n`);
+	return 0;
+}
+
+/** The export's bytes. @throws PumaError connection_failed where they end too early */
+async function* exported(around: Surroundings): AsyncGenerator<Uint8Array> {
+	const stream = await connect(around).exportStream();
+	try {
+		yield* stream;
+	} catch (cause) {
+		throw new PumaError('connection_failed', 'The connection broke before the export was whole. Try again.', { cause });
+	}
+}

@@ -1,0 +1,137 @@
+import { hash } from 'node:crypto';
+import { type Limits, stringifyExact } from '../../client/src/index.ts';
+import { JsonDocument, type JsonObject } from '../domain/json.ts';
+import { checkRow, ownText, rowBytes, SYSTEM_MEMBERS } from '../domain/row.ts';
+import { Refusal } from '../errors.ts';
+import { checkTableName } from '../operations/input.ts';
+import type { FoundRow, Group } from './import-formats.ts';
+import { isId, type Members } from './members.ts';
+import { counted } from './table-text.ts';
+
+/** One row that is to be sent. */
+export interface PlannedRow {
+	readonly table: string;
+	readonly key: readonly string[] | undefined;
+	readonly members: Members;
+	readonly place: string;
+	readonly bytes: number;
+	/** Of what is in it, and of how many such rows came before: the same in every run, wherever the row stands. */
+	readonly fingerprint: string;
+}
+
+export interface Plan {
+	readonly rows: readonly PlannedRow[];
+	/** Rows that came with an id and times of a pumaDB, which they get anew. */
+	readonly renewed: number;
+}
+
+/** What one row must pass to be stored, by the service's own rules. @throws Error that names the place */
+export function planImport(groups: readonly Group[], limits: Limits, rename: ReadonlyMap<string, string>): Plan {
+	const rows: PlannedRow[] = [];
+	const seen = new Map<string, number>();
+	let renewed = 0;
+	for (const { table, key, rows: found } of groups) {
+		inPlace(table, () => checkTableName(table));
+		for (const { members: given, place } of found) {
+			const own = withoutIdentity(given);
+			if (own !== given) renewed++;
+			const members = renamed(own, rename);
+			const text = checked(members, place, limits);
+			if (key !== undefined) checkKey(members, key, place);
+			const digest = hash('sha256', `${table}\n${text}`, 'base64url');
+			const before = seen.get(digest) ?? 0;
+			seen.set(digest, before + 1);
+			rows.push({ table, key, members, place, bytes: rowBytes(text), fingerprint: `${digest}-${before}` });
+		}
+	}
+	return { rows, renewed };
+}
+
+function checked(members: Members, place: string, limits: Limits): string {
+	return inPlace(place, () => {
+		const document = JsonDocument.fromText(stringifyExact(members), 'row');
+		checkRow(document, document.value as JsonObject, []);
+		const text = ownText(document.value as JsonObject);
+		if (limits.maxRowBytes !== null && rowBytes(text) > limits.maxRowBytes) {
+			throw new Error(`The row has ${rowBytes(text)} bytes, and a row may have ${limits.maxRowBytes}.`);
+		}
+		return text;
+	});
+}
+
+function checkKey(members: Members, key: readonly string[], place: string): void {
+	for (const name of key) {
+		if (['string', 'number', 'boolean'].includes(typeof members[name])) continue;
+		throw new Error(`${place}: "${name}" identifies a row, so it must be there and be a text, a number or a boolean.`);
+	}
+}
+
+/** Runs a check, and says of what it refuses where that stands. */
+function inPlace<T>(place: string, check: () => T): T {
+	try {
+		return check();
+	} catch (error) {
+		const hint =
+			error instanceof Refusal && error.code === 'reserved_field'
+				? ` To keep it under another name: --rename ${error.details!.field}=other_name`
+				: '';
+		throw new Error(`${place}: ${(error as Error).message}${hint}`);
+	}
+}
+
+/** A row of a pumaDB has an id and two times that belong to the place where it was stored. */
+function withoutIdentity(members: Members): Members {
+	const { id, created_at: created, updated_at: updated } = members;
+	const stamp = (value: unknown): boolean => typeof value === 'string' && /^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(value);
+	if (typeof id !== 'string' || !isId(id) || !stamp(created) || !stamp(updated)) return members;
+	return Object.fromEntries(Object.entries(members).filter(([name]) => !SYSTEM_MEMBERS.includes(name)));
+}
+
+function renamed(members: Members, names: ReadonlyMap<string, string>): Members {
+	if (names.size === 0) return members;
+	return Object.fromEntries(Object.entries(members).map(([name, value]) => [names.get(name) ?? name, value]));
+}
+
+/**
+ * What does not fit, before anything is sent.
+ * @param alreadyStored rows of the plan's beginning that are in the tables by now
+ * @throws Error
+ */
+export function requireRoom(
+	plan: Plan,
+	alreadyStored: number,
+	tables: readonly { readonly name: string; readonly rows: number }[],
+	limits: Limits,
+): void {
+	const incoming = Map.groupBy(plan.rows, ({ table }) => table);
+	for (const [table, rows] of incoming) {
+		const there = tables.find(({ name }) => name === table)?.rows ?? 0;
+		const most = limits.maxRowsPerTable;
+		if (most === null) continue;
+		// How many of them are there already is known only once they are sent.
+		const upserted = rows[0]!.key !== undefined;
+		const least = upserted ? 0 : there;
+		const adding = upserted
+			? new Set(rows.map(({ key, members }) => stringifyExact(key!.map((name) => members[name])))).size
+			: rows.length - plan.rows.slice(0, alreadyStored).filter((row) => row.table === table).length;
+		if (least + adding <= most) continue;
+		throw new Error(
+			`${table} may have ${counted(most, 'row')} and has ${there}, so ${counted(adding, 'row')} more do not fit. Nothing was sent.`,
+		);
+	}
+	const fresh = [...incoming.keys()].filter((table) => !tables.some(({ name, rows }) => name === table && rows > 0));
+	const live = tables.filter(({ rows }) => rows > 0).length;
+	if (limits.maxTables !== null && live + fresh.length > limits.maxTables) {
+		throw new Error(
+			`The account may have ${counted(limits.maxTables, 'table')} and has ${live}, so ${fresh.join(', ')} would be too many. Nothing was sent.`,
+		);
+	}
+	const bytes = plan.rows.slice(alreadyStored).reduce((sum, row) => sum + row.bytes, 0);
+	if (limits.maxAccountBytes !== null && bytes > limits.maxAccountBytes) {
+		throw new Error(
+			`The rows have ${counted(bytes, 'byte')}, and an account may have ${counted(limits.maxAccountBytes, 'byte')}. Nothing was sent.`,
+		);
+	}
+}
+
+export type { FoundRow };

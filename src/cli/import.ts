@@ -1,0 +1,207 @@
+import { createHash } from 'node:crypto';
+import { type Puma, PumaError } from '../../client/src/index.ts';
+import { listOf, textOf, UsageError, type Values } from './command.ts';
+import { type Account, accountOf, connect } from './connect.ts';
+import { Interrupted } from './exit-codes.ts';
+import { FORMATS, type Format, readGroups } from './import-formats.ts';
+import { ImportJournal, type JournalEntry } from './import-journal.ts';
+import { type Plan, type PlannedRow, planImport, requireRoom } from './import-plan.ts';
+import { readSource, type Source } from './import-source.ts';
+import { answer } from './output.ts';
+import { Progress } from './progress.ts';
+import type { Surroundings } from './surroundings.ts';
+import { columnsOf, counted, tableText } from './table-text.ts';
+
+/** A rate limit is waited for as often as it takes; nothing else takes so long. */
+const MAX_RETRIES = 10;
+const MAX_BATCH_BYTES = 4 * 1024 * 1024;
+const SHOWN_ROWS = 5;
+
+/**
+ * Reads rows from a file and stores them. Everything is looked at before anything is sent; then it goes in batches, of which each is
+ * stored as a whole or not at all. An import that stops is gone on with by the same command.
+ */
+export async function importRows(values: Values, [file]: readonly string[], around: Surroundings): Promise<number> {
+	const options = readOptionsOf(values);
+	const rename = renamesOf(values);
+	const source = await readSource(file!, around);
+	const groups = readGroups(source, options);
+	const account = accountOf(around);
+	const progress = { current: undefined as Progress | undefined, done: 0 };
+	const puma = connect(around, {
+		maxRetries: MAX_RETRIES,
+		onRetry: ({ error, waitMs }) =>
+			progress.current?.show(
+				progress.done,
+				`waiting ${Math.ceil(waitMs / 1000)} s (${error.code.replaceAll('_', ' ')})`,
+			),
+	});
+	const limits = await puma.limits();
+	const most = limits.maxRowsPerTable;
+	for (const { table, rows } of groups) {
+		if (most === null || rows.length <= most || options.key !== undefined) continue;
+		throw new Error(
+			`${source.name} has ${counted(rows.length, 'row')} for ${table}, and a table may have ${counted(most, 'row')}. Nothing was sent.`,
+		);
+	}
+	const plan = planImport(groups, limits, rename);
+	const journal = new ImportJournal(
+		[puma.url, accountIdOf(account), textOf(values, 'table') ?? '', source.identity],
+		around,
+	);
+	const digest = digestOf(source, values);
+	const entry = values['dry-run'] ? undefined : openJournal(journal, digest, source, values, plan, around);
+	const start = entry?.digest === digest ? entry.done : 0;
+	requireRoom(plan, entry?.done ?? 0, await puma.tables(), limits);
+	if (plan.renewed > 0)
+		around.complain(`${counted(plan.renewed, 'row')} came with id, created_at and updated_at, which are given anew.`);
+	if (values['dry-run']) return tellPlan(plan, values, around);
+	if (entry !== undefined) journal.write(entry);
+	progress.done = start;
+	progress.current = new Progress(around, plan.rows.length);
+	try {
+		for (const batch of batchesOf(plan.rows, start, limits.maxBatchOperations ?? 100)) {
+			progress.current.show(progress.done);
+			await sendBatch(puma, batch, entry);
+			progress.done += batch.length;
+			if (entry !== undefined) journal.write({ ...entry, digest, done: progress.done });
+		}
+	} catch (error) {
+		progress.current.clear();
+		throw stopped(error, progress.done, plan.rows.length, around);
+	}
+	progress.current.clear();
+	journal.end();
+	const perTable = [...Map.groupBy(plan.rows, ({ table }) => table)].map(([table, { length }]) => ({
+		table,
+		rows: length,
+	}));
+	await answer(around, values, { imported: perTable }, () =>
+		perTable.length === 0
+			? 'There were no rows.'
+			: perTable.map(({ table, rows }) => `Imported ${counted(rows, 'row')} into ${table}.`).join('\n'),
+	);
+	return 0;
+}
+
+function readOptionsOf(values: Values) {
+	const format = textOf(values, 'format');
+	if (format !== undefined && !(FORMATS as readonly string[]).includes(format)) {
+		throw new UsageError(`--format must be one of ${FORMATS.join(', ')}, not "${format}".`);
+	}
+	const key = listOf(values, 'key');
+	return {
+		format: format as Format | undefined,
+		table: textOf(values, 'table'),
+		key: key.length === 0 ? undefined : key,
+		typed: values.typed === true,
+		delimiter: textOf(values, 'delimiter'),
+	};
+}
+
+function renamesOf(values: Values): Map<string, string> {
+	return new Map(
+		listOf(values, 'rename').map((pair) => {
+			const [, from, to] = /^([^=]+)=(.+)$/.exec(pair) ?? [];
+			if (from === undefined || to === undefined) throw new UsageError(`--rename takes OLD=NEW, not "${pair}".`);
+			return [from, to];
+		}),
+	);
+}
+
+/** The account's id is in the key: `puma_live_<accountid>_<secret>`. */
+function accountIdOf({ apiKey }: Account): string {
+	return apiKey.split('_')[2] ?? '';
+}
+
+function digestOf(source: Source, { format, rename, typed, delimiter }: Values): string {
+	return createHash('sha256')
+		.update(JSON.stringify([source.digest, format, rename, typed, delimiter]))
+		.digest('hex');
+}
+
+/** The entry of this import: a new one, or that of the one to go on with. None for upserts, which may be sent again as they are. */
+function openJournal(
+	journal: ImportJournal,
+	digest: string,
+	source: Source,
+	values: Values,
+	plan: Plan,
+	around: Surroundings,
+): JournalEntry | undefined {
+	if (plan.rows.length === 0 || plan.rows[0]!.key !== undefined) return undefined;
+	if (values.new) journal.end();
+	const entry = journal.read();
+	if (entry === undefined) return journal.newEntry(digest);
+	if (!journal.isFresh(entry)) {
+		throw new Error(
+			`An import of ${source.name} stopped after ${counted(entry.done, 'row')}, too long ago to go on without storing rows twice. Look at what is there, then begin anew by --new, with the rows that are missing.`,
+		);
+	}
+	if (entry.done === 0) return { ...entry, digest };
+	if (entry.digest === digest) around.complain(`Going on after ${counted(entry.done, 'row')} that are stored already.`);
+	else
+		around.complain(
+			`${source.name} has changed since its import stopped: rows that are stored already and did not change are not stored again.`,
+		);
+	return entry;
+}
+
+function tellPlan(plan: Plan, values: Values, around: Surroundings): Promise<number> {
+	const perTable = [...Map.groupBy(plan.rows, ({ table }) => table)];
+	const json = {
+		dry_run: true,
+		would_import: perTable.map(([table, rows]) => ({ table, rows: rows.length, key: rows[0]!.key })),
+	};
+	const text = (): string =>
+		perTable
+			.map(([table, rows]) => {
+				const how = rows[0]!.key === undefined ? 'Would add' : `Would upsert, by ${rows[0]!.key.join(' and ')},`;
+				const first = rows.slice(0, SHOWN_ROWS).map(({ members }) => members);
+				const columns = columnsOf(first).slice(1, -1);
+				return `${how} ${counted(rows.length, 'row')} into ${table}, beginning with\n${tableText(first, columns, around.stdout.columns)}`;
+			})
+			.join('\n\n');
+	return answer(around, values, json, text).then(() => 0);
+}
+
+/** Rows from `start` on, in order, as many as one call may carry, of one table each. */
+function* batchesOf(rows: readonly PlannedRow[], start: number, most: number): Generator<readonly PlannedRow[]> {
+	let batch: PlannedRow[] = [];
+	let bytes = 0;
+	for (const row of rows.slice(start)) {
+		const full = batch.length === most || bytes + row.bytes > MAX_BATCH_BYTES || batch[0]?.table !== row.table;
+		if (batch.length > 0 && full) {
+			yield batch;
+			batch = [];
+			bytes = 0;
+		}
+		batch.push(row);
+		bytes += row.bytes;
+	}
+	if (batch.length > 0) yield batch;
+}
+
+async function sendBatch(puma: Puma, rows: readonly PlannedRow[], entry: JournalEntry | undefined): Promise<void> {
+	const operations = rows.map(({ key, members, fingerprint }) =>
+		key === undefined
+			? { action: 'add' as const, row: members, idempotencyKey: `${entry!.run}-${fingerprint}` }
+			: { action: 'upsert' as const, key, row: members },
+	);
+	try {
+		// Upserts of one file say the same however often they are sent.
+		await puma.table(rows[0]!.table).batch(operations, { retry: 'always' });
+	} catch (error) {
+		if (!(error instanceof PumaError) || typeof error.details.index !== 'number') throw error;
+		const { place } = rows[error.details.index]!;
+		throw new PumaError(error.code, `${place}: ${error.message}`, error);
+	}
+}
+
+/** What to say of an import that did not come to its end: how far it came, and how it goes on. */
+function stopped(error: unknown, done: number, total: number, around: Surroundings): unknown {
+	const state = `${done} of ${counted(total, 'row')} are stored. Run the same command again to go on; nothing is stored twice.`;
+	if (around.stopped.aborted) return new Interrupted(`Stopped. ${state}`);
+	if (error instanceof PumaError) return new PumaError(error.code, `${error.message} ${state}`, error);
+	return error;
+}

@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { generateText, isStepCount } from 'ai';
+import { MockLanguageModelV4 } from 'ai/test';
+import { pumaTools } from '../adapters/src/ai-sdk.ts';
+import { Puma } from '../client/src/index.ts';
+import { type Client, signIn } from './support/client.ts';
+import { NO_RATE_LIMITS, startServer, type TestServer } from './support/server.ts';
+
+let server: TestServer;
+let ada: Client;
+let puma: Puma;
+
+before(async () => {
+	server = await startServer(NO_RATE_LIMITS);
+	ada = await signIn(server);
+	puma = new Puma({ url: server.url, apiKey: ada.key });
+});
+after(() => server.stop());
+
+interface Step {
+	readonly tool: string;
+	readonly input: object;
+}
+
+const USAGE = {
+	inputTokens: { total: 1, noCache: 1, cacheRead: undefined, cacheWrite: undefined },
+	outputTokens: { total: 1, text: 1, reasoning: undefined },
+};
+
+/** Runs the SDK's loop with a model that calls these tools one after the other, and answers what each gave. */
+async function session(steps: readonly Step[], tools = pumaTools(puma)): Promise<unknown[]> {
+	let turn = 0;
+	const model = new MockLanguageModelV4({
+		doGenerate: async () => {
+			const step = steps[turn++];
+			const content =
+				step === undefined
+					? [{ type: 'text' as const, text: 'done' }]
+					: [
+							{
+								type: 'tool-call' as const,
+								toolCallId: `call${turn}`,
+								toolName: step.tool,
+								input: JSON.stringify(step.input),
+							},
+						];
+			const finishReason = {
+				unified: step === undefined ? ('stop' as const) : ('tool-calls' as const),
+				raw: undefined,
+			};
+			return { content, finishReason, usage: USAGE, warnings: [] };
+		},
+	});
+	const result = await generateText({ model, tools, prompt: 'go', stopWhen: isStepCount(20) });
+	assert.equal(result.text, 'done');
+	return result.steps.flatMap(({ toolResults }) => toolResults.map(({ output }) => output));
+}
+
+test('[12.10] AI SDK: a model remembers, finds, changes and forgets by the tools', async () => {
+	const [added] = (await session([{ tool: 'add', input: { table: 'tasks', row: { title: 'Buy milk' } } }])) as [
+		{ row: { id: string } },
+	];
+	const { id } = added.row;
+	const [tables, found, upserted, updated, deleted] = (await session([
+		{ tool: 'list_tables', input: {} },
+		{ tool: 'query', input: { table: 'tasks', filter: { title: 'Buy milk' }, sort: '-created_at' } },
+		{ tool: 'upsert', input: { table: 'tasks', key: ['title'], row: { title: 'Buy milk', done: false } } },
+		{ tool: 'update_row', input: { table: 'tasks', id, patch: { done: true } } },
+		{ tool: 'delete', input: { table: 'tasks', filter: { done: true } } },
+	])) as Record<string, never>[];
+	assert.deepEqual(tables, { tables: [{ name: 'tasks', rows: 1 }] });
+	assert.deepEqual(found, { rows: [added.row] });
+	assert.equal((upserted as unknown as { created: boolean }).created, false);
+	assert.equal((updated as unknown as { row: { done: boolean } }).row.done, true);
+	assert.deepEqual(deleted, { deleted: 1 });
+	assert.deepEqual(await ada.rows('tasks'), []);
+});
+
+test('[12.10] AI SDK: a refusal comes back in words; tables and rows are bounded; read-only has no changes', async () => {
+	for (let n = 0; n < 30; n++) await ada.add('many', { n });
+	const [refused, bounded] = (await session([
+		{ tool: 'delete', input: { table: 'many', filter: {} } },
+		{ tool: 'query', input: { table: 'many', limit: 1000 } },
+	])) as [{ error: { code: string; message: string } }, { rows: unknown[] }];
+	assert.equal(refused.error.code, 'filter_required');
+	assert.match(refused.error.message, /filter/);
+	assert.equal(bounded.rows.length, 25);
+	const only = pumaTools(puma, { tables: ['notes'] });
+	const [other, list] = await session(
+		[
+			{ tool: 'query', input: { table: 'many' } },
+			{ tool: 'list_tables', input: {} },
+		],
+		only,
+	);
+	assert.equal((other as { error: { code: string } }).error.code, 'table_not_allowed');
+	assert.deepEqual(list, { tables: [] });
+	assert.deepEqual(Object.keys(pumaTools(puma, { readOnly: true })), ['list_tables', 'query']);
+});
