@@ -196,8 +196,10 @@ export type ServiceErrorCode =
 	| 'internal_error'
 	/** 503: The mail server cannot be reached. */
 	| 'mail_unavailable'
-	/** 503: The disk is full or failing; nothing was written. */
+	/** 503: The disk is full or failing, or the database cannot be reached; nothing was written. */
 	| 'storage_unavailable'
+	/** 503: The database was lost while the call was being saved: it may or may not have been. */
+	| 'outcome_unknown'
 	/** 503: More calls are waiting than the server accepts. */
 	| 'overloaded'
 	/** 503: The server is stopping. */
