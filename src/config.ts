@@ -41,8 +41,13 @@ export const SETTINGS: readonly Setting[] = [
 	{
 		name: 'PUMADB_DATABASE_URL',
 		fallback: '',
-		meaning: 'postgres://… in place of the embedded database (not in this version)',
+		meaning: 'postgres://… in place of the embedded database, for any number of servers',
 		secret: true,
+	},
+	{
+		name: 'PUMADB_DATABASE_CONNECTIONS',
+		fallback: '12',
+		meaning: 'most connections of this server to the PostgreSQL of PUMADB_DATABASE_URL',
 	},
 	{
 		name: 'PUMADB_SMTP_URL',
@@ -96,6 +101,9 @@ export interface Config {
 	/** Undefined: made from host and port once the port is known. */
 	readonly publicUrl: string | undefined;
 	readonly dataDir: string;
+	/** Undefined for the embedded database. */
+	readonly databaseUrl: string | undefined;
+	readonly databaseConnections: number;
 	readonly smtpUrl: string | undefined;
 	readonly mailFrom: string;
 	readonly linkTtlSeconds: number;
@@ -146,6 +154,8 @@ export function readConfig(
 		port: number(get, 'PUMADB_PORT', 0, 65_535),
 		publicUrl: publicUrl(get('PUMADB_PUBLIC_URL')),
 		dataDir: get('PUMADB_DATA_DIR'),
+		databaseUrl: databaseUrl(get('PUMADB_DATABASE_URL')),
+		databaseConnections: number(get, 'PUMADB_DATABASE_CONNECTIONS', 3, 1000),
 		smtpUrl: smtpUrl(get('PUMADB_SMTP_URL')),
 		mailFrom: get('PUMADB_MAIL_FROM'),
 		linkTtlSeconds: number(get, 'PUMADB_LINK_TTL_SECONDS', 1, 31_536_000),
@@ -159,7 +169,7 @@ export function readConfig(
 		mcpOrigins: origins(get('PUMADB_MCP_ORIGINS')),
 		logLevel: oneOf(get, 'PUMADB_LOG_LEVEL', ['debug', 'info', 'warn', 'error', 'silent']),
 	};
-	requireSense(config, get);
+	requireSense(config);
 	return config;
 }
 
@@ -218,6 +228,15 @@ function publicUrl(text: string): string | undefined {
 	);
 }
 
+function databaseUrl(text: string): string | undefined {
+	if (text === '') return undefined;
+	const url = URL.canParse(text) ? new URL(text) : undefined;
+	if (url !== undefined && ['postgres:', 'postgresql:'].includes(url.protocol) && url.pathname.length > 1) return text;
+	throw new ConfigError(
+		'PUMADB_DATABASE_URL must be a URL such as postgres://user:password@db.example.com:5432/pumadb.',
+	);
+}
+
 function smtpUrl(text: string): string | undefined {
 	if (text === '') return undefined;
 	if (URL.canParse(text) && ['smtp:', 'smtps:'].includes(new URL(text).protocol) && new URL(text).hostname !== '')
@@ -251,12 +270,7 @@ export function isLoopback(host: string): boolean {
 	);
 }
 
-function requireSense(config: Config, get: Get): void {
-	if (get('PUMADB_DATABASE_URL') !== '') {
-		throw new ConfigError(
-			'PUMADB_DATABASE_URL is set, but this version has only the embedded database; unset it and use PUMADB_DATA_DIR.',
-		);
-	}
+function requireSense(config: Config): void {
 	if (config.host === '') throw new ConfigError('PUMADB_HOST must name an address to listen on.');
 	if (config.smtpUrl !== undefined && config.mailFrom === '') {
 		throw new ConfigError(

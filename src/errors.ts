@@ -80,8 +80,11 @@ export const ERROR_CATALOGUE = {
 	method_not_allowed: [405, 'The path does not have this method.'],
 	internal_error: [500, 'A fault of ours; nothing was changed by a call that got this answer, unless it says so.'],
 	mail_unavailable: [503, 'The mail server cannot be reached.'],
-	storage_unavailable: [503, 'The disk is full or failing; nothing was written.'],
-	outcome_unknown: [503, 'The server failed while the call ran: it was done, or it was not.'],
+	storage_unavailable: [503, 'The disk is full or failing, or the database cannot be reached; nothing was written.'],
+	outcome_unknown: [
+		503,
+		'The database, or what writes to it, was lost while the call ran: it was done, or it was not.',
+	],
 	overloaded: [503, 'More calls are waiting than the server accepts.'],
 	shutting_down: [503, 'The server is stopping.'],
 } as const satisfies Record<string, readonly [status: number, meaning: string]>;

@@ -9,8 +9,7 @@ import { makeLog } from './log.ts';
 import type { Tool } from './mcp/tool.ts';
 import { documentFetcher, type FetchDocument } from './oauth/document-fetcher.ts';
 import { ReadyAnswers } from './operations/ready-answers.ts';
-import { Windows } from './operations/windows.ts';
-import { SqliteStore } from './store/sqlite/store.ts';
+import { openStore } from './store/open.ts';
 
 /** Connections that may wait to be accepted. */
 const BACKLOG = 1024;
@@ -47,13 +46,12 @@ export async function serve({
 	mcpTools,
 }: ServeOptions): Promise<Running> {
 	const log = makeLog(config.logLevel);
-	const store = await SqliteStore.open({
-		dataDir: config.dataDir,
-		limits: config.limits,
+	const store = await openStore({
+		config,
 		clock,
 		onFault: (message, cause) => log.error({ cause }, message),
 		onFatal,
-		...(maxGroup === undefined ? {} : { maxGroup }),
+		maxGroup,
 	});
 	let server: Server | undefined;
 	let operators: AdminSocket | undefined;
@@ -68,7 +66,7 @@ export async function serve({
 			on: config.signIn,
 			mailer,
 			perHour: config.signInsPerHour,
-			windows: new Windows(HOUR_MS, clock),
+			windows: store.windows(HOUR_MS),
 		};
 		const context = {
 			store,
@@ -101,10 +99,11 @@ export async function serve({
 			);
 		});
 		context.publicUrl = config.publicUrl ?? originOf(config.host, server.http.address() as AddressInfo);
-		operators = await listenForOperators(config.dataDir, store);
+		// With PostgreSQL, operators' commands reach the database themselves.
+		if (config.databaseUrl === undefined) operators = await listenForOperators(config.dataDir, store);
 		const { http, stop } = server;
 		const url = originOf(config.host, http.address() as AddressInfo);
-		log.info({ url, dataDir: config.dataDir }, 'Ready.');
+		log.info(config.databaseUrl === undefined ? { url, dataDir: config.dataDir } : { url }, 'Ready.');
 		return {
 			url,
 			async stop() {

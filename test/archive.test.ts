@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { readConfig } from '../src/config.ts';
-import { SqliteStore } from '../src/store/sqlite/store.ts';
 import { type Answer, type Any, type Client, clientWith, send, signIn } from './support/client.ts';
 import { faultsOf, queryDatabase } from './support/data-dir.ts';
 import { type ClockedServer, startClocked } from './support/in-process.ts';
 import { assertRefused, assertStatus } from './support/refusals.ts';
 import { type Env, NO_RATE_LIMITS, temporaryDir } from './support/server.ts';
+import { openStoreOn } from './support/store.ts';
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
@@ -135,14 +134,7 @@ async function sweep(
 	now: number,
 	accountId: string,
 ): Promise<{ steps: number; tables: Any }> {
-	const faults: string[] = [];
-	const store = await SqliteStore.open({
-		dataDir,
-		limits: readConfig(env, {}).limits,
-		clock: () => now,
-		onFault: (message, cause) => faults.push(`${message} ${cause}`),
-		onFatal: () => faults.push('fatal'),
-	});
+	const store = await openStoreOn(dataDir, () => now, env);
 	try {
 		let steps = 0;
 		for (let more = true; more; steps++) {
@@ -150,7 +142,6 @@ async function sweep(
 			assert.ok(!('refusal' in outcome));
 			more = outcome.more === true;
 		}
-		assert.deepEqual(faults, []);
 		return { steps, tables: await store.read.tables(accountId, '') };
 	} finally {
 		await store.close();

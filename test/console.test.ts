@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { readConfig } from '../src/config.ts';
 import { OPERATIONS } from '../src/generated/operations.ts';
-import { SqliteStore } from '../src/store/sqlite/store.ts';
 import { type Answer, type Any, type Client, send, signIn } from './support/client.ts';
 import { faultsOf, filesHolding, queryDatabase } from './support/data-dir.ts';
 import { type ClockedServer, startClocked } from './support/in-process.ts';
 import { assertRefused, assertStatus } from './support/refusals.ts';
 import { NO_RATE_LIMITS } from './support/server.ts';
+import { openStoreOn } from './support/store.ts';
 
 const HOUR_MS = 3_600_000;
 const MINUTE_MS = 60_000;
@@ -159,9 +158,7 @@ test('[10.3] [5.4] a session lives 12 hours, however it is used, and is swept th
 
 /** Runs a stopped server's sweep as of a moment, and counts the sessions that are left. */
 async function sessionsAfterSweep(dataDir: string, now: number): Promise<number> {
-	const refuse = (): never => assert.fail('The store failed.');
-	const { limits } = readConfig({}, {});
-	const store = await SqliteStore.open({ dataDir, limits, clock: () => now, onFault: refuse, onFatal: refuse });
+	const store = await openStoreOn(dataDir, () => now);
 	try {
 		for (let more: boolean | undefined = true; more === true; ) {
 			const outcome = await store.writeAccounts({ command: 'sweep' });

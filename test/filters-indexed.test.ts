@@ -4,6 +4,7 @@ import { addAll } from './support/add-all.ts';
 import { type Any, type Client, signIn } from './support/client.ts';
 import { faultsOf, queryDatabase } from './support/data-dir.ts';
 import { type ClockedServer, startClocked } from './support/in-process.ts';
+import { TWO_NODES } from './support/nodes.ts';
 import { randomFrom } from './support/random.ts';
 import { assertRefused, assertStatus } from './support/refusals.ts';
 import { startServer, type TestServer } from './support/server.ts';
@@ -24,10 +25,10 @@ const DEADLINE_MS = 30_000;
 /** States of a table's indexes on these members. */
 function statesOf(dataDir: string, accountId: string, table: string, members?: readonly string[]): string[] {
 	const wanted = members === undefined ? '' : `AND members = '${JSON.stringify(members)}'`;
+	const [join, name] = TWO_NODES ? ['', 'table_name'] : ['JOIN tables USING (table_no)', 'name'];
 	return queryDatabase(
 		dataDir,
-		`SELECT state FROM member_indexes JOIN tables USING (table_no)
-			WHERE account_id = '${accountId}' AND name = '${table}' ${wanted}`,
+		`SELECT state FROM member_indexes ${join} WHERE account_id = '${accountId}' AND ${name} = '${table}' ${wanted}`,
 	).map(({ state }) => String(state));
 }
 

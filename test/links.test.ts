@@ -3,6 +3,7 @@ import { after, before, test } from 'node:test';
 import { type Answer, type Any, type Client, clientWith, send, signIn } from './support/client.ts';
 import { faultsOf, filesHolding, queryDatabase } from './support/data-dir.ts';
 import { type ClockedServer, startClocked } from './support/in-process.ts';
+import { fetchInTurn } from './support/nodes.ts';
 import { assertRefused, assertStatus } from './support/refusals.ts';
 import { runPumadb } from './support/server.ts';
 
@@ -31,7 +32,7 @@ interface Opened {
 }
 
 async function open(url: string, init: RequestInit = {}): Promise<Opened> {
-	const response = await fetch(url, { redirect: 'manual', ...init });
+	const response = await fetchInTurn(url, { redirect: 'manual', ...init });
 	const bytes = Buffer.from(await response.arrayBuffer());
 	const text = bytes.toString();
 	const isJson = response.headers.get('content-type')?.startsWith('application/json') === true;

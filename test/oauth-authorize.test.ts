@@ -134,7 +134,7 @@ test('[14.6] opening the link uses nothing up; its button does, once, in this br
 	assert.equal(sent.status, 303);
 	const link = sent.location!;
 	const used = () =>
-		queryDatabase(server.dataDir, 'SELECT count(*) AS n FROM magic_links WHERE used_at NOT NULL')[0]!.n as number;
+		queryDatabase(server.dataDir, 'SELECT count(*) AS n FROM magic_links WHERE used_at IS NOT NULL')[0]!.n as number;
 	const before = used();
 	// Scanners, the person twice, another browser.
 	for (let n = 0; n < 3; n++) assert.equal((await visitor.open(link)).status, 200);

@@ -137,7 +137,7 @@ test('[14.2] a public client that registers again is the same one; one with a se
 	assert.equal(one.body.client_secret_expires_at, 0);
 	for (const { secret_hash } of queryDatabase(
 		server.dataDir,
-		'SELECT secret_hash FROM clients WHERE secret_hash NOT NULL',
+		'SELECT secret_hash FROM clients WHERE secret_hash IS NOT NULL',
 	)) {
 		assert.match(secret_hash as string, /^[0-9a-f]{64}$/);
 	}

@@ -3,10 +3,10 @@ import { test } from 'node:test';
 import type { NewTokens } from '../src/accounts/grants.ts';
 import type { AccountOutcome } from '../src/accounts/rules.ts';
 import { secretHash } from '../src/accounts/secrets.ts';
-import { readConfig } from '../src/config.ts';
-import { SqliteStore } from '../src/store/sqlite/store.ts';
+import type { Store } from '../src/store/seam.ts';
 import { faultsOf, queryDatabase } from './support/data-dir.ts';
 import { temporaryDir } from './support/server.ts';
+import { openStoreOn } from './support/store.ts';
 
 /** What becomes of clients and grants over months, and at their bounds: the store's own commands, with a clock to move. */
 
@@ -14,7 +14,7 @@ const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
 
 class Months {
-	readonly store: SqliteStore;
+	readonly store: Store;
 	readonly dataDir: string;
 	readonly #moved: { ms: number };
 	#n = 0;
@@ -22,17 +22,11 @@ class Months {
 	static async open(): Promise<Months> {
 		const dataDir = temporaryDir();
 		const moved = { ms: 0 };
-		const store = await SqliteStore.open({
-			dataDir,
-			limits: readConfig({}, {}).limits,
-			clock: () => Date.now() + moved.ms,
-			onFault: (message, cause) => assert.fail(`${message} ${cause}`),
-			onFatal: () => assert.fail('fatal'),
-		});
+		const store = await openStoreOn(dataDir, () => Date.now() + moved.ms);
 		return new Months(store, dataDir, moved);
 	}
 
-	private constructor(store: SqliteStore, dataDir: string, moved: { ms: number }) {
+	private constructor(store: Store, dataDir: string, moved: { ms: number }) {
 		this.store = store;
 		this.dataDir = dataDir;
 		this.#moved = moved;

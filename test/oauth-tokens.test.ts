@@ -178,9 +178,15 @@ test('[14.9] [14.10] a refresh that is refused uses nothing up', async () => {
 	] as const) {
 		assertOAuth(answer, error);
 	}
-	const used = queryDatabase(server.dataDir, "SELECT 1 FROM tokens WHERE kind = 'refresh' AND used_at NOT NULL").length;
+	const used = queryDatabase(
+		server.dataDir,
+		"SELECT 1 FROM tokens WHERE kind = 'refresh' AND used_at IS NOT NULL",
+	).length;
 	assert.equal((await refresh(server.url, app, token)).status, 200);
-	const now = queryDatabase(server.dataDir, "SELECT 1 FROM tokens WHERE kind = 'refresh' AND used_at NOT NULL").length;
+	const now = queryDatabase(
+		server.dataDir,
+		"SELECT 1 FROM tokens WHERE kind = 'refresh' AND used_at IS NOT NULL",
+	).length;
 	assert.equal(now, used + 1, 'it was new until now');
 });
 

@@ -196,9 +196,9 @@ export type ServiceErrorCode =
 	| 'internal_error'
 	/** 503: The mail server cannot be reached. */
 	| 'mail_unavailable'
-	/** 503: The disk is full or failing; nothing was written. */
+	/** 503: The disk is full or failing, or the database cannot be reached; nothing was written. */
 	| 'storage_unavailable'
-	/** 503: The server failed while the call ran: it was done, or it was not. */
+	/** 503: The database, or what writes to it, was lost while the call ran: it was done, or it was not. */
 	| 'outcome_unknown'
 	/** 503: More calls are waiting than the server accepts. */
 	| 'overloaded'

@@ -1,5 +1,6 @@
 import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
+import type { Config } from '../config.ts';
 import { openReader } from '../store/sqlite/driver.ts';
 import { requireOurs } from '../store/sqlite/migrate.ts';
 import { DATABASE_FILE } from '../store/sqlite/store.ts';
@@ -9,7 +10,12 @@ import type { Surroundings } from './surroundings.ts';
  * Copies the database as of one moment into a new file, which is complete and on disk once it has its name. The server may run:
  * the copy is one read transaction (https://sqlite.org/lang_vacuum.html, VACUUM INTO).
  */
-export async function backup(dataDir: string, file: string, around: Surroundings): Promise<number> {
+export async function backup({ dataDir, databaseUrl }: Config, file: string, around: Surroundings): Promise<number> {
+	if (databaseUrl !== undefined) {
+		throw new Error(
+			'The data is in the database of PUMADB_DATABASE_URL: copy it with "pg_dump --schema=pumadb", or as its server is backed up.',
+		);
+	}
 	const source = join(dataDir, DATABASE_FILE);
 	if (!existsSync(source))
 		throw new Error(`There is no database in ${dataDir}. Set --data-dir to the server's data directory.`);

@@ -1,12 +1,16 @@
 import { parseArgs } from 'node:util';
-import { flagOf, SETTINGS } from '../config.ts';
+import { type Config, flagOf, SETTINGS } from '../config.ts';
 import { type Command, type Flag, need, textOf, UsageError, type Values } from './command.ts';
 import { tellFailure } from './failure.ts';
 import { helpOf, overview } from './help.ts';
 import { PERSON_COMMANDS } from './person-commands.ts';
 import type { Surroundings } from './surroundings.ts';
+import { configWithoutServer } from './where.ts';
 
-const DATA_DIR = { 'data-dir': 'directory of the embedded database (PUMADB_DATA_DIR, default ./data)' };
+const DATA_DIR = {
+	'data-dir':
+		'directory of the embedded database (PUMADB_DATA_DIR, default ./data; else PUMADB_DATABASE_URL where that is set)',
+};
 
 const OPERATOR: readonly Omit<Command, 'group'>[] = [
 	{
@@ -39,14 +43,14 @@ const OPERATOR: readonly Omit<Command, 'group'>[] = [
 		flags: DATA_DIR,
 		positionals: ['FILE'],
 		run: async (values, [file], around) =>
-			(await import('./backup.ts')).backup(dataDirOf(values, around), file!, around),
+			(await import('./backup.ts')).backup(configOf(values, around), file!, around),
 	},
 	{
 		words: 'check',
 		summary: "check the database's integrity and pumaDB's own invariants",
 		flags: DATA_DIR,
 		positionals: [],
-		run: async (values, _, around) => (await import('./check.ts')).check(dataDirOf(values, around), around),
+		run: async (values, _, around) => (await import('./check.ts')).check(configOf(values, around), around),
 	},
 	{
 		words: 'keys create',
@@ -57,7 +61,7 @@ const OPERATOR: readonly Omit<Command, 'group'>[] = [
 		run: async (values, _, around) => {
 			const { operate } = await import('./operate.ts');
 			const name = textOf(values, 'name') ?? 'operator';
-			return operate(dataDirOf(values, around), { command: 'keys create', email: need(values, 'email'), name }, around);
+			return operate(configOf(values, around), { command: 'keys create', email: need(values, 'email'), name }, around);
 		},
 	},
 	{
@@ -68,7 +72,7 @@ const OPERATOR: readonly Omit<Command, 'group'>[] = [
 		run: async (values, _, around) => {
 			const { operate } = await import('./operate.ts');
 			const command = { command: 'accounts delete', account: need(values, 'account') } as const;
-			return operate(dataDirOf(values, around), command, around);
+			return operate(configOf(values, around), command, around);
 		},
 	},
 	{
@@ -79,7 +83,7 @@ const OPERATOR: readonly Omit<Command, 'group'>[] = [
 		run: async (values, _, around) => {
 			const { operate } = await import('./operate.ts');
 			const [account, table, id] = [need(values, 'account'), need(values, 'table'), need(values, 'id')];
-			return operate(dataDirOf(values, around), { command: 'rows purge', account, table, id }, around);
+			return operate(configOf(values, around), { command: 'rows purge', account, table, id }, around);
 		},
 	},
 ];
@@ -148,6 +152,6 @@ function optionOf(flag: Flag): { type: 'string' | 'boolean'; multiple: boolean }
 	return { type: flag.value === undefined ? 'boolean' : 'string', multiple: flag.multiple === true };
 }
 
-function dataDirOf(values: Values, { env }: Surroundings): string {
-	return textOf(values, 'data-dir') ?? (env.PUMADB_DATA_DIR || './data');
+function configOf(values: Values, around: Surroundings): Config {
+	return configWithoutServer(textOf(values, 'data-dir'), around);
 }

@@ -1,5 +1,5 @@
 import { isPumaError } from '../../client/src/index.ts';
-import { type Config, ConfigError, readConfig } from '../config.ts';
+import { ConfigError } from '../config.ts';
 import { maxBodyBytes } from '../limits.ts';
 import { openLocal } from '../mcp/local.ts';
 import { askRemote, type Remote } from '../mcp/remote.ts';
@@ -7,6 +7,7 @@ import { serveStdio } from '../mcp/stdio.ts';
 import { type Account, accountOf } from './connect.ts';
 import { readLogin } from './login-file.ts';
 import type { Surroundings } from './surroundings.ts';
+import { configWithoutServer } from './where.ts';
 
 export interface McpFlags {
 	readonly url: string | undefined;
@@ -33,7 +34,7 @@ export async function mcp(flags: McpFlags, around: Surroundings): Promise<number
 			'Sign in by "pumadb login", or give --url and the address of a server, or --account and the email address of the account to use.',
 		);
 	}
-	const config = localConfig(flags, around);
+	const config = configWithoutServer(flags.dataDir, around);
 	let failed = false;
 	const fatal = new AbortController();
 	const local = await openLocal({
@@ -51,12 +52,6 @@ export async function mcp(flags: McpFlags, around: Surroundings): Promise<number
 	await serveStdio({ input, output, stopped: until, maxBytes, answer: local.answer });
 	await local.close();
 	return failed ? 1 : 0;
-}
-
-/** The settings that matter without a server: limits, and where the data is. */
-function localConfig({ dataDir }: McpFlags, { env }: Surroundings): Config {
-	const alone = { ...env, PUMADB_SIGN_IN: 'off', PUMADB_SMTP_URL: '', PUMADB_SMTP_URL_FILE: '' };
-	return readConfig(alone, { 'data-dir': dataDir });
 }
 
 /** A server's address, with or without `/mcp`. @throws ConfigError */

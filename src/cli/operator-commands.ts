@@ -75,7 +75,9 @@ async function scrubbed(store: Store): Promise<string> {
 	const late = new Promise<string>((resolve) => {
 		timer = setTimeout(resolve, SCRUB_WAIT_MS, 'goes once the exports that are being read have ended');
 	});
-	const done = store.scrub().then(() => 'nothing is left');
+	const done = store
+		.scrub()
+		.then((gone) => (gone ? 'nothing is left' : 'goes with the next VACUUM of the database, and with its WAL'));
 	return Promise.race([done, late]).finally(() => clearTimeout(timer));
 }
 

@@ -75,20 +75,25 @@ export function matches(filter: Filter, row: JsonObject): boolean {
 	return filter.members.every((name, i) => member(row, name) === filter.values[i]);
 }
 
-/** Most texts that {@link mayMatch} looks for: the first ones leave few rows. */
+/** Most texts that {@link marksOf} gives: the first ones leave few rows. */
 const MAX_MARKS = 8;
 
 /**
- * A quick look at rows' texts before they are parsed: one that lacks a member of the filter, or has it with another value only,
- * cannot match. Texts are compact JSON (see `domain/row.ts`), so each member is spelled in one way.
+ * Texts that a row's text holds where the filter can match it: each member with its value. Rows are compact JSON (see
+ * `domain/row.ts`), so each member is spelled in one way.
  */
-export function mayMatch(filter: Filter): (row: RowText) => boolean {
-	const marks = filter.members.slice(0, MAX_MARKS).map((name, i) => {
+export function marksOf(filter: Filter): string[] {
+	return filter.members.slice(0, MAX_MARKS).map((name, i) => {
 		const value = filter.values[i]!;
 		// Great integers are stored with all their digits.
 		const spelled = typeof value === 'number' && Math.abs(value) > Number.MAX_SAFE_INTEGER ? '' : JSON.stringify(value);
 		return `${JSON.stringify(name)}:${spelled}`;
 	});
+}
+
+/** A quick look at rows' texts before they are parsed: one without all of {@link marksOf} cannot match. */
+export function mayMatch(filter: Filter): (row: RowText) => boolean {
+	const marks = marksOf(filter);
 	return (row) => marks.every((mark) => row.includes(mark));
 }
 

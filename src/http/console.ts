@@ -89,7 +89,7 @@ export function addConsole(router: Router, parts: FaceParts, onFault: (error: un
 		const { session } = await authenticate(exchange.request);
 		const caller: Caller = callerOfSession(session);
 		exchange.caller = caller;
-		exchange.rate = gate.admit(operation, caller);
+		exchange.rate = await gate.admit(operation, caller);
 		if (exchange.rate !== undefined && !exchange.rate.admitted) throw rateLimited(exchange.rate, CALLER);
 		return session;
 	}
@@ -135,7 +135,7 @@ export function addConsole(router: Router, parts: FaceParts, onFault: (error: un
 		const { request } = exchange;
 		// Else another page could sign its visitor in to an account of its own.
 		requireSameOrigin(request);
-		gate.admitClient('verifyMagicLink', clientOf(request, trustProxy));
+		await gate.admitClient('verifyMagicLink', clientOf(request, trustProxy));
 		const token = await memberOf(request, 'token');
 		const begun = await beginSession(context, typeof token === 'string' ? token : '');
 		json(exchange, { account_id: begun.accountId }, sessionCookie(begun, context.publicUrl));

@@ -1,5 +1,5 @@
 import { create as contentDisposition } from 'content-disposition';
-import { then } from '../awaitable.ts';
+import { type Awaitable, then } from '../awaitable.ts';
 import { JsonDocument } from '../domain/json.ts';
 import type { Link } from '../domain/link.ts';
 import { naturalStatus, Refusal } from '../errors.ts';
@@ -20,13 +20,14 @@ import { stateOf } from './row-state.ts';
 export function addLinkPages(router: Router, { gate, answers, pages, budget }: FaceParts): void {
 	const maxBytes = maxBodyBytes(gate.context.limits, false);
 
-	function admitted(exchange: Exchange, operation: LinkOperationId, link: Link): Link {
+	function admitted(exchange: Exchange, operation: LinkOperationId, link: Link): Awaitable<Link> {
 		const caller = { accountId: link.accountId, keyId: link.keyId };
 		exchange.caller = caller;
-		exchange.rate = gate.admit(operation, caller);
-		if (exchange.rate !== undefined && !exchange.rate.admitted)
-			throw rateLimited(exchange.rate, 'The API key that made this link');
-		return link;
+		return then(gate.admit(operation, caller), (rate) => {
+			exchange.rate = rate;
+			if (rate !== undefined && !rate.admitted) throw rateLimited(rate, 'The API key that made this link');
+			return link;
+		});
 	}
 
 	async function page(exchange: Exchange): Promise<void> {
@@ -41,9 +42,9 @@ export function addLinkPages(router: Router, { gate, answers, pages, budget }: F
 
 	function read(operation: 'viewLink' | 'listLinkVersions'): Handler {
 		return (exchange) =>
-			then(gate.link(exchange.params.token!, 'viewer'), (link) =>
-				then(gate.runLinked(operation, admitted(exchange, operation, link), {}), (answer) =>
-					answers.answer(exchange, 200, answer),
+			then(gate.link(exchange.params.token!, 'viewer'), (found) =>
+				then(admitted(exchange, operation, found), (link) =>
+					then(gate.runLinked(operation, link, {}), (answer) => answers.answer(exchange, 200, answer)),
 				),
 			);
 	}
@@ -52,7 +53,7 @@ export function addLinkPages(router: Router, { gate, answers, pages, budget }: F
 		return async (exchange) => {
 			const { request, params } = exchange;
 			requireSameOrigin(request);
-			admitted(exchange, operation, await gate.link(params.token!, 'viewer'));
+			await admitted(exchange, operation, await gate.link(params.token!, 'viewer'));
 			const { bytes, release } = await readBody(request, maxBytes, budget);
 			try {
 				const document = JsonDocument.fromBytes(bytes);
@@ -71,7 +72,7 @@ export function addLinkPages(router: Router, { gate, answers, pages, budget }: F
 		(kind: 'viewer' | 'download') =>
 		async (exchange: Exchange): Promise<void> => {
 			try {
-				const link = admitted(exchange, 'downloadLink', await gate.link(exchange.params.token!, kind));
+				const link = await admitted(exchange, 'downloadLink', await gate.link(exchange.params.token!, kind));
 				const { body } = await gate.runLinked('downloadLink', link, {});
 				const headers = ['Content-Type', fileType(link.target.mimeType)];
 				headers.push('Content-Disposition', contentDisposition(link.target.filename));

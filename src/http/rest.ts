@@ -13,6 +13,7 @@ import type { Exchange, Handler } from './exchange.ts';
 import type { FaceParts } from './face.ts';
 import { filterPart, readQuery } from './query-string.ts';
 import type { Route, Router } from './router.ts';
+import { watchCaller } from './while-reading.ts';
 
 /**
  * The REST face: a request becomes an operation's input, is run by the gate, and the answer becomes a response. It decides
@@ -74,26 +75,25 @@ function handlerOf(operation: Operation, { gate, answers, budget, trustProxy }: 
 				answers.answer(exchange, success, answer),
 			);
 		const read = (client: Client | undefined): Promise<void> => {
-			const revocations = gate.context.store.read.revocations();
+			const known = watchCaller(gate.context.store.read);
 			return readBody(request, maxBytes, budget).then(({ bytes, release }) => {
 				const runNow = (): Awaitable<void> => run(client, bytes);
-				// A body may take its time, and its key or session may have ended meanwhile.
-				const unchanged = open || (revocations !== undefined && revocations === gate.context.store.read.revocations());
-				const done = (async () => (unchanged ? runNow() : then(mount.authenticate(request), runNow)))();
+				const done = (async () => (open || known() ? runNow() : then(mount.authenticate(request), runNow)))();
 				return done.finally(release);
 			});
 		};
 		if (open) {
 			const client = clientOf(request, trustProxy);
-			gate.admitClient(id, client);
-			return hasBody ? read(client) : run(client, undefined);
+			return then(gate.admitClient(id, client), () => (hasBody ? read(client) : run(client, undefined)));
 		}
 		return then(mount.authenticate(request), (caller) => {
 			exchange.caller = caller;
 			exchange.operation = id;
-			exchange.rate = gate.admit(id, caller);
-			if (exchange.rate !== undefined && !exchange.rate.admitted) throw rateLimited(exchange.rate, mount.caller);
-			return hasBody ? read(undefined) : run(undefined, undefined);
+			return then(gate.admit(id, caller), (rate) => {
+				exchange.rate = rate;
+				if (rate !== undefined && !rate.admitted) throw rateLimited(rate, mount.caller);
+				return hasBody ? read(undefined) : run(undefined, undefined);
+			});
 		});
 	};
 }

@@ -156,7 +156,7 @@ export function createServer(options: ServerOptions): Server {
 	function refuse(exchange: Exchange, error: unknown): void {
 		const refusal = error instanceof Refusal ? error : fault(exchange, error);
 		if (refusal instanceof Refusal && refusal.cause !== undefined) {
-			log.error({ requestId: exchange.id, cause: refusal.cause }, 'A write failed.');
+			log.error({ requestId: exchange.id, cause: refusal.cause }, 'The store failed a call.');
 		}
 		answers.refusal(exchange, refusal);
 	}

@@ -24,7 +24,7 @@ export function addSignInPage(router: Router, { gate, pages, budget, trustProxy 
 		try {
 			// Else another page could put the key of an account of its own before a person.
 			requireSameOrigin(exchange.request);
-			gate.admitClient('verifyMagicLink', client);
+			await gate.admitClient('verifyMagicLink', client);
 			const form = new URLSearchParams(String((await readBody(exchange.request, FORM_BYTES, budget, 'form')).bytes));
 			const document = JsonDocument.fromText(JSON.stringify({ token: form.get('token') ?? '' }), 'form');
 			const answer = await gate.run('verifyMagicLink', { client, body: { document, value: document.value, path: [] } });

@@ -1,7 +1,7 @@
 import { type Awaitable, then } from '../awaitable.ts';
 import { errorBody, Refusal } from '../errors.ts';
 import type { Answer } from '../operations/context.ts';
-import { rateLimited } from '../operations/run.ts';
+import { type RateState, rateLimited } from '../operations/run.ts';
 import type { Arguments } from './arguments.ts';
 import type { OperationTool, Tool, ToolCaller, ToolResult } from './tool.ts';
 
@@ -11,17 +11,20 @@ export function toolOf(tool: OperationTool): Tool {
 }
 
 /** May they call now, what do they ask, run: in this order, as in REST. Never rejects: what is refused is a result. */
-function callOperation(
+function callOperation(tool: OperationTool, args: Arguments, calls: ToolCaller): Awaitable<ToolResult> {
+	const admitted = calls.gate.admit(tool.operation, calls.caller);
+	const next = (rate: RateState | undefined): Awaitable<ToolResult> => run(tool, args, calls, rate);
+	if (!(admitted instanceof Promise)) return next(admitted);
+	return admitted.then(next, (error: unknown) => refused(error, calls, undefined));
+}
+
+function run(
 	tool: OperationTool,
 	args: Arguments,
-	{ gate, caller, links, onFault }: ToolCaller,
+	calls: ToolCaller,
+	rate: RateState | undefined,
 ): Awaitable<ToolResult> {
-	const rate = gate.admit(tool.operation, caller);
-	const refused = (error: unknown): ToolResult => {
-		const refusal = error instanceof Refusal ? error : internalError(onFault(error));
-		if (refusal.cause !== undefined) onFault(refusal.cause);
-		return { members: `${contentOf(errorBody(refusal))},"isError":true`, meta: '', rate };
-	};
+	const { gate, caller, links } = calls;
 	try {
 		if (rate !== undefined && !rate.admitted) throw rateLimited(rate);
 		const result = then(gate.run(tool.operation, { ...tool.input(args), caller }), (answer) => {
@@ -32,10 +35,16 @@ function callOperation(
 				rate,
 			}));
 		});
-		return result instanceof Promise ? result.catch(refused) : result;
+		return result instanceof Promise ? result.catch((error: unknown) => refused(error, calls, rate)) : result;
 	} catch (error) {
-		return refused(error);
+		return refused(error, calls, rate);
 	}
+}
+
+function refused(error: unknown, { onFault }: ToolCaller, rate: RateState | undefined): ToolResult {
+	const refusal = error instanceof Refusal ? error : internalError(onFault(error));
+	if (refusal.cause !== undefined) onFault(refusal.cause);
+	return { members: `${contentOf(errorBody(refusal))},"isError":true`, meta: '', rate };
 }
 
 /** Made of answers that are given again, as long as they are: to quote 8 KB costs as much as to read and send them. */

@@ -6,6 +6,7 @@ import { readBody } from '../http/body.ts';
 import type { Exchange, Handler } from '../http/exchange.ts';
 import type { FaceParts } from '../http/face.ts';
 import type { Router } from '../http/router.ts';
+import { watchCaller } from '../http/while-reading.ts';
 import { maxBodyBytes } from '../limits.ts';
 import { callerOfBearer, challenge } from '../oauth/bearer.ts';
 import type { Caller } from '../operations/context.ts';
@@ -39,12 +40,10 @@ export function addMcp(router: Router, parts: FaceParts, { origins, onFault, too
 
 	async function post(exchange: Exchange): Promise<void> {
 		const { request } = exchange;
-		const revocations = context.store.read.revocations();
+		const known = watchCaller(context.store.read);
 		const { bytes, release } = await readBody(request, maxBytes, budget);
 		try {
-			// A body may take its time, and its key may have ended meanwhile.
-			const unchanged = revocations !== undefined && revocations === context.store.read.revocations();
-			if (!unchanged) exchange.caller = await callerOf(exchange);
+			if (!known()) exchange.caller = await callerOf(exchange);
 			const calls = {
 				gate,
 				caller: exchange.caller!,

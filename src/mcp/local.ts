@@ -7,9 +7,10 @@ import { Refusal } from '../errors.ts';
 import type { Caller } from '../operations/context.ts';
 import { ReadyAnswers } from '../operations/ready-answers.ts';
 import { Gate } from '../operations/run.ts';
-import { Windows } from '../operations/windows.ts';
+import { openStore } from '../store/open.ts';
+import type { Store } from '../store/seam.ts';
 import { LockedError } from '../store/sqlite/lock.ts';
-import { DATABASE_FILE, SqliteStore } from '../store/sqlite/store.ts';
+import { DATABASE_FILE } from '../store/sqlite/store.ts';
 import { CODES, EXAMPLE, errorMessage, ProtocolError, textOf } from './message.ts';
 import { Protocol } from './protocol.ts';
 
@@ -38,12 +39,15 @@ export interface LocalOptions {
 export async function openLocal({ config, account, clock, complain, onFatal }: LocalOptions): Promise<Local> {
 	const { dataDir, limits } = config;
 	const email = normalizeEmail(account);
-	const make = `Make it with "pumadb keys create --email ${email} --data-dir ${dataDir}".`;
-	if (!existsSync(join(dataDir, DATABASE_FILE))) throw new Error(`There is no database in ${dataDir}. ${make}`);
+	const embedded = config.databaseUrl === undefined;
+	const make = `Make it with "pumadb keys create --email ${email}${embedded ? ` --data-dir ${dataDir}` : ''}".`;
+	if (embedded && !existsSync(join(dataDir, DATABASE_FILE)))
+		throw new Error(`There is no database in ${dataDir}. ${make}`);
 	const store = await open();
 	try {
 		const accountId = await store.read.accountOf(email);
-		if (accountId === undefined) throw new Error(`There is no account ${email} in ${dataDir}. ${make}`);
+		if (accountId === undefined)
+			throw new Error(`There is no account ${email} in ${embedded ? dataDir : 'the database'}. ${make}`);
 		// No key is asked for where the files can be read anyway; limits by key count this process as one.
 		const caller: Caller = { accountId, keyId: 'stdio' };
 		return { answer: answerFor(caller), close: () => store.close() };
@@ -52,10 +56,10 @@ export async function openLocal({ config, account, clock, complain, onFatal }: L
 		throw error;
 	}
 
-	async function open(): Promise<SqliteStore> {
+	async function open(): Promise<Store> {
 		const onFault = (message: string, cause: string): void => complain(`${message} ${cause}`);
 		try {
-			return await SqliteStore.open({ dataDir, limits, clock, onFault, onFatal });
+			return await openStore({ config, clock, onFatal, onFault });
 		} catch (error) {
 			if (!(error instanceof LockedError)) throw error;
 			throw new Error(
@@ -72,7 +76,7 @@ export async function openLocal({ config, account, clock, complain, onFatal }: L
 			ready: new ReadyAnswers(READY_CHARACTERS),
 			publicUrl: '',
 			linkTtlSeconds: config.linkTtlSeconds,
-			signIn: { on: false, mailer: undefined, perHour: 0, windows: new Windows(HOUR_MS, clock) },
+			signIn: { on: false, mailer: undefined, perHour: 0, windows: store.windows(HOUR_MS) },
 		});
 		const protocol = new Protocol(gate.context, false);
 		const onFault = (error: unknown): string => {

@@ -82,7 +82,7 @@ export function addAuthorize(router: Router, parts: OAuthParts): void {
 		const { signIn, publicUrl } = context;
 		const client = await clients.find(query.required('client_id'), () => {
 			const { address } = clientOf(exchange.request, trustProxy);
-			refuseAbove(signIn, `document ${address}`, signIn.perHour * FETCHES_PER_SIGN_IN);
+			return refuseAbove(signIn, `document ${address}`, signIn.perHour * FETCHES_PER_SIGN_IN);
 		});
 		return readAuthorizationRequest(query, client, publicUrl);
 	}
@@ -96,8 +96,8 @@ export function addAuthorize(router: Router, parts: OAuthParts): void {
 		const secret = newToken();
 		try {
 			const client = clientOf(exchange.request, trustProxy);
-			gate.admitClient('requestMagicLink', client);
-			const email = admitMagicLink(context, client, typed);
+			await gate.admitClient('requestMagicLink', client);
+			const email = await admitMagicLink(context, client, typed);
 			const requestHash = secretHash(secret);
 			const outcome = await context.store.writeAccounts({
 				command: 'beginAuthorization',
@@ -120,7 +120,7 @@ export function addAuthorize(router: Router, parts: OAuthParts): void {
 	/** Uses the magic link up. Opening it does not: mail scanners open links too. */
 	async function signIn(exchange: Exchange, form: Parameters): Promise<void> {
 		const secret = form.required('authorization');
-		gate.admitClient('verifyMagicLink', clientOf(exchange.request, trustProxy));
+		await gate.admitClient('verifyMagicLink', clientOf(exchange.request, trustProxy));
 		const outcome = await context.store.writeAccounts({
 			command: 'signInForAuthorization',
 			requestHash: secretHash(secret),

@@ -1,4 +1,5 @@
 import type { ClientRecord } from '../accounts/grants.ts';
+import type { Awaitable } from '../awaitable.ts';
 import { isObject, JsonDocument, member } from '../domain/json.ts';
 import { Refusal } from '../errors.ts';
 import type { Context } from '../operations/context.ts';
@@ -40,14 +41,14 @@ export class Clients {
 	 * @param onFetch told before a document is fetched; may refuse.
 	 * @throws Refusal invalid_client, invalid_client_metadata, invalid_redirect_uri
 	 */
-	async find(clientId: string, onFetch: () => void): Promise<ClientRecord> {
+	async find(clientId: string, onFetch: () => Awaitable<void>): Promise<ClientRecord> {
 		if (isDocumentUrl(clientId)) return this.#byDocument(clientId, onFetch);
 		const client = await this.#context.store.read.client(clientId);
 		if (client !== undefined) return client;
 		throw new Refusal('invalid_client', 'The client is not registered here. Register it with POST /oauth/register.');
 	}
 
-	#byDocument(url: string, onFetch: () => void): Promise<ClientRecord> {
+	async #byDocument(url: string, onFetch: () => Awaitable<void>): Promise<ClientRecord> {
 		if (this.#fetchDocument === undefined) {
 			throw new Refusal(
 				'invalid_client',
@@ -58,7 +59,9 @@ export class Clients {
 		const now = this.#context.clock();
 		const kept = this.#kept.get(url);
 		if (kept !== undefined && kept.until > now) return kept.client;
-		onFetch();
+		await onFetch();
+		const meanwhile = this.#kept.get(url);
+		if (meanwhile !== undefined && meanwhile.until > now) return meanwhile.client;
 		if (this.#kept.size >= MAX_KEPT) this.#kept.clear();
 		const client = this.#fetchDocument(url).then((text) => clientOf(url, text, now));
 		this.#kept.set(url, { client, until: now + KEPT_MS });

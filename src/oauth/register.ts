@@ -40,7 +40,7 @@ export async function register(exchange: Exchange, parts: FaceParts): Promise<vo
 	if (client === undefined || client.seenAt < context.clock() - DAY_MS) {
 		const { address } = clientOf(exchange.request, trustProxy);
 		if (client === undefined)
-			refuseAbove(context.signIn, `register ${address}`, context.signIn.perHour * CLIENTS_PER_SIGN_IN);
+			await refuseAbove(context.signIn, `register ${address}`, context.signIn.perHour * CLIENTS_PER_SIGN_IN);
 		client = await add(context, metadata, fingerprint, secret);
 	}
 	sendJson(exchange, answers, 201, answerOf(client, authMethod, secret));

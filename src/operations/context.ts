@@ -7,8 +7,8 @@ import { Refusal } from '../errors.ts';
 import type { OPERATIONS } from '../generated/operations.ts';
 import type { WriteLimits } from '../limits.ts';
 import type { Pieces, Store } from '../store/seam.ts';
+import type { Windows } from '../store/windows.ts';
 import type { ReadyAnswers } from './ready-answers.ts';
-import type { Windows } from './windows.ts';
 
 export type { Caller };
 

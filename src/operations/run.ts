@@ -3,6 +3,7 @@ import { type Awaitable, then } from '../awaitable.ts';
 import type { Link } from '../domain/link.ts';
 import { type ErrorCode, naturalStatus, Refusal } from '../errors.ts';
 import { OPERATIONS } from '../generated/operations.ts';
+import type { Admission, Windows } from '../store/windows.ts';
 import { addRow } from './add-row.ts';
 import { batch } from './batch.ts';
 import type { Answer, Caller, Client, Context, Input, OperationId, Run } from './context.ts';
@@ -34,7 +35,6 @@ import { updateRow } from './update-row.ts';
 import { updateWhere } from './update-where.ts';
 import { upsertRow } from './upsert-row.ts';
 import { verifyMagicLink } from './verify-magic-link.ts';
-import { type Admission, Windows } from './windows.ts';
 
 const RUNS: Readonly<Record<OperationId, Run>> = {
 	requestMagicLink,
@@ -92,7 +92,7 @@ export class Gate {
 
 	constructor(context: Context) {
 		this.context = context;
-		this.#windows = new Windows(MINUTE_MS, context.clock);
+		this.#windows = context.store.windows(MINUTE_MS);
 	}
 
 	/**
@@ -124,17 +124,17 @@ export class Gate {
 	}
 
 	/** Counts a call against its key's limit. The state goes into the answer's headers, whether or not the call is admitted. */
-	admit(operation: OperationId | LinkOperationId, caller: Caller): RateState | undefined {
+	admit(operation: OperationId | LinkOperationId, { accountId, keyId }: Caller): Awaitable<RateState | undefined> {
 		const policy = READS.has(operation) ? 'reads' : 'writes';
 		const limit = policy === 'reads' ? this.context.limits.readsPerMinute : this.context.limits.writesPerMinute;
 		if (limit === Number.POSITIVE_INFINITY) return undefined;
-		return { ...this.#windows.count(`${policy} ${caller.keyId}`, limit), policy };
+		return then(this.#windows.count(accountId, `${policy} ${keyId}`, limit), (admission) => ({ ...admission, policy }));
 	}
 
 	/** Counts a sign-in call against its client's address. @throws Refusal rate_limited */
-	admitClient(operation: OperationId, client: Client): void {
+	admitClient(operation: OperationId, client: Client): Awaitable<void> {
 		const { signIn } = this.context;
-		refuseAbove(signIn, `${operation} ${client.address}`, signIn.perHour * 10);
+		return refuseAbove(signIn, `${operation} ${client.address}`, signIn.perHour * 10);
 	}
 
 	/**

@@ -18,7 +18,7 @@ export interface SentLink {
  * @returns the address as it is compared.
  * @throws Refusal invalid_email, sign_in_off, dev_link_refused, rate_limited
  */
-export function admitMagicLink({ signIn }: Context, client: Client, address: string): string {
+export async function admitMagicLink({ signIn }: Context, client: Client, address: string): Promise<string> {
 	const email = normalizeEmail(address);
 	if (!signIn.on) {
 		throw new Refusal('sign_in_off', 'Sign-in by magic link is off on this server. Ask its operator for an API key.');
@@ -29,7 +29,7 @@ export function admitMagicLink({ signIn }: Context, client: Client, address: str
 			'Without mail, this server shows magic links only to callers on the same machine that reach it directly. Call it on its loopback address, or ask its operator to configure mail.',
 		);
 	}
-	countLinks(signIn, email, client);
+	await countLinks(signIn, email, client);
 	return email;
 }
 
@@ -67,7 +67,7 @@ export async function sendMagicLink(
 }
 
 /** By address and client together, and five times as wide by address alone: a stranger cannot lock a person out. */
-function countLinks(signIn: SignInContext, email: string, client: Client): void {
-	refuseAbove(signIn, `link ${email} ${client.address}`, signIn.perHour);
-	refuseAbove(signIn, `address ${email}`, signIn.perHour * 5);
+async function countLinks(signIn: SignInContext, email: string, client: Client): Promise<void> {
+	await refuseAbove(signIn, `link ${email} ${client.address}`, signIn.perHour);
+	await refuseAbove(signIn, `address ${email}`, signIn.perHour * 5);
 }

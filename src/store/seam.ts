@@ -5,6 +5,7 @@ import type { Filter } from '../domain/filter.ts';
 import type { Link } from '../domain/link.ts';
 import type { RowOperation, RowState } from '../domain/writes.ts';
 import type { RefusalData } from '../errors.ts';
+import type { Windows } from './windows.ts';
 
 /**
  * The one seam between what pumaDB decides and where it keeps it. An engine loads what a decision needs and applies what was
@@ -21,11 +22,18 @@ export interface Store {
 	writeAccounts(command: AccountCommand): Promise<AccountOutcome>;
 	/** Notes that a key was used; kept within a minute, and not answered. */
 	keyUsed(caller: Caller): void;
-	/** Resolves once nothing of what was erased is left on disk, in logs either; readers of old content delay it. */
-	scrub(): Promise<void>;
+	/** Windows of so many milliseconds, in which all nodes on this store count together. */
+	windows(milliseconds: number): Windows;
+	/** Calls that wait for their commit. */
+	readonly waitingWrites: number;
+	/**
+	 * Resolves once nothing of what was erased is left on disk, in logs either; readers of old content delay it. False where the
+	 * engine leaves that to its database, which does not say.
+	 */
+	scrub(): Promise<boolean>;
 	/** Resolves when the store can answer; rejects where it cannot. */
 	ping(): Promise<void>;
-	/** Finishes what was asked, brings the file up to date and lets go of it. */
+	/** Finishes what was asked, brings the database up to date and lets go of it. */
 	close(): Promise<void>;
 }
 

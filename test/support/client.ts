@@ -1,4 +1,5 @@
 import { checkAnswer } from './contract.ts';
+import { fetchInTurn } from './nodes.ts';
 import type { TestServer } from './server.ts';
 
 /** A client for tests: plain fetch, every answer checked against the contract. */
@@ -26,7 +27,7 @@ export interface Options {
 export async function send(base: string, method: string, path: string, options: Options = {}): Promise<Answer> {
 	const body = options.json === undefined ? options.body : JSON.stringify(options.json);
 	const headers = { ...(options.json === undefined ? {} : { 'content-type': 'application/json' }), ...options.headers };
-	const response = await fetch(base + path, {
+	const response = await fetchInTurn(base + path, {
 		method,
 		headers,
 		redirect: 'manual',

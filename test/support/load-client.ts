@@ -21,7 +21,7 @@ interface Attempt {
 	readonly batch: boolean;
 }
 
-/** How a client's last write went. `unanswered` means that the connection broke. */
+/** How a client's last write went. `unanswered` means that nobody knows whether it was kept: mostly, the connection broke. */
 export type Outcome = 'answered' | 'refused' | 'unanswered';
 
 export class LoadClient {
@@ -55,6 +55,8 @@ export class LoadClient {
 		this.#pending = attempt;
 		const answer = await this.#send(attempt);
 		if (answer === undefined) return 'unanswered';
+		// Said of a database that was lost in the middle of a commit: what was sent is known as little as where nothing was said.
+		if (codeOf(answer) === 'outcome_unknown') return 'unanswered';
 		if (HARMLESS.includes(codeOf(answer) ?? '')) {
 			assert.equal(answer.status, 503, answer.text);
 			assert.match(answer.headers.get('retry-after') ?? '', /^[1-9]\d*$/);

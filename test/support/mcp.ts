@@ -6,6 +6,7 @@ import { createInterface } from 'node:readline';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import formats from 'ajv-formats';
 import type { Any } from './client.ts';
+import { fetchInTurn } from './nodes.ts';
 import { type Env, ROOT } from './server.ts';
 
 /** MCP for tests: messages as they are, over HTTP and stdio. */
@@ -32,7 +33,7 @@ export async function postMcp(
 	headers: Record<string, string> = {},
 	method = 'POST',
 ): Promise<McpAnswer> {
-	const response = await fetch(`${url}/mcp`, {
+	const response = await fetchInTurn(`${url}/mcp`, {
 		method,
 		headers: {
 			...(key === undefined ? {} : { authorization: `Bearer ${key}` }),

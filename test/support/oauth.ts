@@ -1,5 +1,6 @@
 import { hash, randomBytes } from 'node:crypto';
 import type { Any } from './client.ts';
+import { fetchInTurn } from './nodes.ts';
 
 /** OAuth for tests: an app as its client library would behave, and a person in a browser without script. */
 
@@ -24,7 +25,7 @@ export class Visitor {
 	/** @param site where the request comes from, as the browser says. */
 	async open(url: string, init: RequestInit = {}, site = 'none'): Promise<Shown> {
 		const cookie = [...this.#cookies].map(([name, value]) => `${name}=${value}`).join('; ');
-		const response = await fetch(new URL(url, this.#base), {
+		const response = await fetchInTurn(new URL(url, this.#base), {
 			redirect: 'manual',
 			...init,
 			headers: { ...(cookie === '' ? {} : { cookie }), 'sec-fetch-site': site, ...(init.headers as object) },
@@ -86,7 +87,11 @@ async function asJson(response: Response): Promise<JsonAnswer> {
 export async function register(base: string, metadata: unknown): Promise<JsonAnswer> {
 	const body = typeof metadata === 'string' ? metadata : JSON.stringify(metadata);
 	return asJson(
-		await fetch(`${base}/oauth/register`, { method: 'POST', headers: { 'content-type': 'application/json' }, body }),
+		await fetchInTurn(`${base}/oauth/register`, {
+			method: 'POST',
+			headers: { 'content-type': 'application/json' },
+			body,
+		}),
 	);
 }
 
@@ -97,7 +102,7 @@ export async function postForm(
 	fields: Readonly<Record<string, string>> | URLSearchParams,
 	headers: Readonly<Record<string, string>> = {},
 ): Promise<JsonAnswer> {
-	return asJson(await fetch(base + path, { method: 'POST', body: new URLSearchParams(fields), headers }));
+	return asJson(await fetchInTurn(base + path, { method: 'POST', body: new URLSearchParams(fields), headers }));
 }
 
 /** A verifier and its challenge (RFC 7636). */

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { alternate, databaseOf, nodeSettings, sharedAddress, TWO_NODES } from './nodes.ts';
 
 /** Real servers in processes of their own, on real files, as a user starts them. */
 
@@ -47,6 +48,21 @@ function cleanEnv(env: Env): NodeJS.ProcessEnv {
 
 /** Starts `pumadb serve` on a free port and resolves once it has said where it listens. */
 export async function startServer(env: Env = NO_RATE_LIMITS, dataDir: string = temporaryDir()): Promise<TestServer> {
+	if (!TWO_NODES || env.PUMADB_DATABASE_URL !== undefined) return startNode(env, dataDir);
+	const database = await nodeSettings(dataDir);
+	const settings = await sharedAddress({ ...database, ...env });
+	const [first, second] = await Promise.all([startNode(settings.first, dataDir), startNode(settings.second, dataDir)]);
+	alternate([first.url, second.url]);
+	return {
+		...first,
+		log: () => first.log() + second.log(),
+		stop: async () => (await Promise.all([first.stop(), second.stop()])).find((code) => code !== 0) ?? 0,
+		kill: async () => void (await Promise.all([first.kill(), second.kill()])),
+	};
+}
+
+/** Starts one node. */
+export async function startNode(env: Env, dataDir: string): Promise<TestServer> {
 	const child = spawn(process.execPath, [PROGRAM, 'serve'], {
 		env: cleanEnv({ PUMADB_PORT: '0', PUMADB_DATA_DIR: dataDir, ...env }),
 		stdio: ['ignore', 'pipe', 'pipe'],
@@ -84,12 +100,23 @@ export async function startServer(env: Env = NO_RATE_LIMITS, dataDir: string = t
 	};
 }
 
+/** A command on a data directory is one on the database that stands for it. */
+function onDatabase(args: readonly string[], env: Env): { args: readonly string[]; env: Env } {
+	const at = args.indexOf('--data-dir');
+	const url = at === -1 ? undefined : databaseOf(args[at + 1]!);
+	return url === undefined ? { args, env } : { args: args.toSpliced(at, 2), env: { ...env, PUMADB_DATABASE_URL: url } };
+}
+
 /** Runs a `pumadb` command to its end. */
 export async function runPumadb(
 	args: readonly string[],
 	env: Env = {},
 ): Promise<{ code: number | null; out: string; err: string }> {
-	const child = spawn(process.execPath, [PROGRAM, ...args], { env: cleanEnv(env), stdio: ['ignore', 'pipe', 'pipe'] });
+	const { args: asked, env: settings } = onDatabase(args, env);
+	const child = spawn(process.execPath, [PROGRAM, ...asked], {
+		env: cleanEnv(settings),
+		stdio: ['ignore', 'pipe', 'pipe'],
+	});
 	let out = '';
 	let err = '';
 	child.stdout!.setEncoding('utf8').on('data', (text: string) => {

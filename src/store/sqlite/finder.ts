@@ -3,14 +3,10 @@ import { isRowId } from '../../domain/id.ts';
 import type { JsonObject } from '../../domain/json.ts';
 import { parseJson } from '../../domain/json-text.ts';
 import type { StoredRow } from '../../domain/writes.ts';
+import { INDEX_FROM_ROWS, USE_NOTED_EVERY_MS } from '../index-policy.ts';
 import type { BatchLookup } from './batch-lookup.ts';
 import type { Database, Statement } from './driver.ts';
 import { idBytes } from './ids.ts';
-
-/** Tables with fewer rows are read through: that costs less than keeping an index. */
-export const INDEX_FROM_ROWS = 50;
-/** How often the use of an index is noted. */
-const USE_NOTED_EVERY_MS = 10 * 60 * 1000;
 
 export interface Found {
 	/** In order of creation, at most the limit asked for. */

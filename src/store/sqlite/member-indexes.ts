@@ -1,17 +1,9 @@
 import type { JsonObject } from '../../domain/json.ts';
 import { parseJson } from '../../domain/json-text.ts';
 import { rowKey } from '../../domain/value.ts';
+import { INDEX_STEP, newIndex } from '../index-policy.ts';
 import type { Database, Statement } from './driver.ts';
-import { INDEX_FROM_ROWS } from './finder.ts';
 
-/** Indexes a table may have; one more takes the place of one that is no longer used. */
-const MAX_INDEXES_PER_TABLE = 8;
-/** Members of one index: sets that are filtered on for real have few, and each write pays for all of them. */
-const MAX_MEMBERS = 16;
-/** An index used within this time keeps its place. */
-const IN_USE_MS = 60 * 60 * 1000;
-/** Rows indexed, or entries dropped, in one small transaction. */
-const STEP = 500;
 const MAX_CACHED_TABLES = 20_000;
 
 interface Definition {
@@ -77,21 +69,20 @@ export class MemberIndexes {
 
 	/** A filter on these members found no index. Runs in a transaction. */
 	want(tableNo: number, members: string, now: number): void {
-		if ((JSON.parse(members) as string[]).length > MAX_MEMBERS) return;
 		const db = this.#db;
 		const table = db.prepare('SELECT rows FROM row_counts WHERE table_no = ?').get(tableNo);
-		if (table === undefined || (table.rows as number) < INDEX_FROM_ROWS) return;
+		if (table === undefined) return;
 		const existing = db
-			.prepare(
-				"SELECT index_no, members, used_at FROM member_indexes WHERE table_no = ? AND state <> 'dropping' ORDER BY used_at",
-			)
-			.all(tableNo);
-		if (existing.some((index) => index.members === members)) return;
-		if (existing.length >= MAX_INDEXES_PER_TABLE) {
-			const oldest = existing[0]!;
-			if ((oldest.used_at as number) > now - IN_USE_MS) return;
-			db.prepare("UPDATE member_indexes SET state = 'dropping' WHERE index_no = ?").run(oldest.index_no!);
-		}
+			.prepare("SELECT index_no, members, used_at FROM member_indexes WHERE table_no = ? AND state <> 'dropping'")
+			.all(tableNo)
+			.map((row) => ({
+				indexNo: row.index_no as number,
+				members: row.members as string,
+				usedAt: row.used_at as number,
+			}));
+		const { make, giveUp } = newIndex(existing, members, table.rows as number, now);
+		if (!make) return;
+		if (giveUp !== undefined) db.prepare("UPDATE member_indexes SET state = 'dropping' WHERE index_no = ?").run(giveUp);
 		db.prepare(
 			"INSERT INTO member_indexes (table_no, members, state, built_through, used_at) VALUES (?, ?, 'building', x'', ?)",
 		).run(tableNo, members, now);
@@ -126,12 +117,12 @@ export class MemberIndexes {
 		const members = JSON.parse(unfinished.members as string) as string[];
 		const rows = this.#db
 			.prepare('SELECT place, id, text FROM rows WHERE table_no = ? AND id > ? ORDER BY id LIMIT ?')
-			.all(tableNo, unfinished.built_through!, STEP);
+			.all(tableNo, unfinished.built_through!, INDEX_STEP);
 		for (const row of rows) {
 			const key = rowKey(parseJson(row.text as string) as JsonObject, members);
 			if (key !== undefined) this.#insert.run(indexNo, key, row.place!);
 		}
-		if (rows.length === STEP) {
+		if (rows.length === INDEX_STEP) {
 			this.#db.prepare('UPDATE member_indexes SET built_through = ? WHERE index_no = ?').run(rows.at(-1)!.id!, indexNo);
 		} else {
 			this.#db
@@ -146,7 +137,7 @@ export class MemberIndexes {
 			.prepare(
 				'DELETE FROM index_entries WHERE (index_no, key, place) IN (SELECT index_no, key, place FROM index_entries WHERE index_no = ? LIMIT ?)',
 			)
-			.run(indexNo, STEP);
+			.run(indexNo, INDEX_STEP);
 		if (changes === 0) this.#db.prepare('DELETE FROM member_indexes WHERE index_no = ?').run(indexNo);
 	}
 

@@ -5,6 +5,7 @@ import type { AccountCommand, AccountOutcome, Caller } from '../../accounts/rule
 import { Refusal } from '../../errors.ts';
 import type { WriteLimits } from '../../limits.ts';
 import type { AccessToken, Reader, RowsCall, RowsOutcome, Store } from '../seam.ts';
+import { LocalWindows, type Windows } from '../windows.ts';
 import type { CheckpointThreadData } from './checkpoint-thread.ts';
 import { type Lock, lockDataDir } from './lock.ts';
 import { SqliteReader } from './reader.ts';
@@ -64,7 +65,7 @@ export class SqliteStore implements Store {
 	readonly #timers: NodeJS.Timeout[];
 	readonly #callers = new Map<string, Caller>();
 	readonly #accessTokens = new Map<string, AccessToken>();
-	readonly #scrubbed: (() => void)[] = [];
+	readonly #scrubbed: ((done: true) => void)[] = [];
 	#revocations = 0;
 	#generation = 0;
 	/** The generation of every table that is not in the map. */
@@ -211,7 +212,11 @@ export class SqliteStore implements Store {
 		return this.#waiting.size;
 	}
 
-	scrub(): Promise<void> {
+	windows(milliseconds: number): Windows {
+		return new LocalWindows(milliseconds, this.#options.clock);
+	}
+
+	scrub(): Promise<boolean> {
 		return new Promise((resolve) => {
 			this.#scrubbed.push(resolve);
 			this.#send({ scrub: true });
@@ -267,7 +272,7 @@ export class SqliteStore implements Store {
 	}
 
 	#receive(message: FromWriter): void {
-		if ('scrubbed' in message) for (const resolve of this.#scrubbed.splice(0)) resolve();
+		if ('scrubbed' in message) for (const resolve of this.#scrubbed.splice(0)) resolve(true);
 		if (!('answers' in message)) return;
 		// What the group changed is known everywhere before any answer of the group is given.
 		for (const { no, outcome } of message.answers) {

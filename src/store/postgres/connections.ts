@@ -1,0 +1,259 @@
+import type { Writable } from 'node:stream';
+import pg from 'pg';
+import { Refusal } from '../../errors.ts';
+import { ConnectionLost, OutcomeUnknown, sqlState } from './faults.ts';
+
+/** The only file that knows the driver, `pg`. */
+
+// biome-ignore lint/suspicious/noExplicitAny: each statement knows the columns that it asks for.
+export type Row = any;
+
+export interface Result {
+	readonly rows: Row[];
+	readonly rowCount: number | null;
+	/** The command that was run, such as INSERT. */
+	readonly command: string;
+}
+
+/** Asks one statement. Rejects with the database's error or ConnectionLost. */
+export type Ask = (text: string, values?: readonly unknown[]) => Promise<Result>;
+
+/** An open transaction. Statements travel without waiting for the answers of those before them. */
+export interface Transaction {
+	ask: Ask;
+	/** Sends a statement whose answer nobody needs; should it fail, the transaction does. */
+	send(text: string, values?: readonly unknown[]): void;
+}
+
+export interface ConnectionOptions {
+	/** `postgres://user:password@host:port/database`. */
+	readonly url: string;
+	/** Most connections at once. */
+	readonly max: number;
+	/** Told of connections that fail while nobody asks. */
+	readonly onFault: (message: string, cause: string) => void;
+}
+
+const CONNECT_MS = 5_000;
+/** How long a call waits for a free connection. */
+const WAIT_MS = 5_000;
+/** A statement outside transactions is given up after this; within, the database does so earlier. */
+const ANSWER_MS = 20_000;
+/** Statements that may be on their way on the shared connections together. */
+const MAX_ASKED = 20_000;
+
+/**
+ * Limits that the database keeps for us, for this transaction alone: a pooler between may give the connection to others after
+ * it. The last one frees the locks of a node that stopped in the middle.
+ */
+const BEGIN = `BEGIN; SET LOCAL statement_timeout = 10000; SET LOCAL lock_timeout = 5000; SET LOCAL idle_in_transaction_session_timeout = 10000`;
+const SNAPSHOT = `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = 30000; SET LOCAL idle_in_transaction_session_timeout = 330000`;
+
+const INT8 = 20;
+/** Numbers of ours stay far below 2^53. */
+const types = {
+	getTypeParser: (oid: number, format?: 'text' | 'binary') =>
+		oid === INT8 ? Number : (pg.types.getTypeParser(oid, format as 'text') as (text: string) => unknown),
+};
+
+/** One connection that calls share: statements of their own, each answered in turn. */
+interface Lane {
+	client: Promise<pg.Client> | undefined;
+	asked: number;
+}
+
+/**
+ * The node's connections: some that calls share for single statements, the rest for transactions, one at a time each. Nothing
+ * is left behind on a connection: no prepared statement, no setting, no lock, so a pooler in transaction mode may stand between.
+ */
+export class Connections {
+	readonly #options: ConnectionOptions;
+	readonly #lanes: readonly Lane[];
+	readonly #pool: pg.Pool;
+	#asked = 0;
+	#closed = false;
+
+	constructor(options: ConnectionOptions) {
+		this.#options = options;
+		const shared = Math.max(1, Math.floor(options.max / 3));
+		this.#lanes = Array.from({ length: shared }, () => ({ client: undefined, asked: 0 }));
+		this.#pool = new pg.Pool({
+			...this.#config(),
+			max: Math.max(1, options.max - shared),
+			connectionTimeoutMillis: WAIT_MS,
+			idleTimeoutMillis: 60_000,
+		});
+		// One that fails while it is in use fails what was asked on it; the pool itself only listens to idle ones.
+		this.#pool.on('connect', (client) => client.on('error', () => {}));
+		this.#pool.on('error', (error) => options.onFault('A connection to the database was lost.', String(error)));
+	}
+
+	/** Transactions that may run at once. */
+	get transactions(): number {
+		return this.#pool.options.max;
+	}
+
+	/** Statements on their way on shared connections, and transactions. */
+	get busy(): number {
+		return this.#asked + this.#pool.totalCount - this.#pool.idleCount + this.#pool.waitingCount;
+	}
+
+	/** Asks one statement of its own on a shared connection; asks once more where the connection turns out to be gone. */
+	readonly ask: Ask = async (text, values) => {
+		if (this.#asked >= MAX_ASKED) {
+			const message = `The server waits for ${MAX_ASKED} answers of its database. Send the call again in a second.`;
+			throw new Refusal('overloaded', message);
+		}
+		this.#asked++;
+		try {
+			return await this.#askOnce(text, values);
+		} catch (error) {
+			if (!(error instanceof ConnectionLost) || this.#closed) throw error;
+			return await this.#askOnce(text, values);
+		} finally {
+			this.#asked--;
+		}
+	};
+
+	/**
+	 * Runs a transaction and commits it. What `run` sent is on its way with the commit, in one round trip.
+	 * @throws ConnectionLost where nothing can have been kept, OutcomeUnknown where the commit may have been, or the database's error.
+	 */
+	async transaction<T>(
+		run: (transaction: Transaction) => Promise<T>,
+		kind: 'write' | 'snapshot' | 'migration' = 'write',
+	): Promise<T> {
+		const patience = kind === 'migration' ? undefined : ANSWER_MS;
+		const client = await this.#pool.connect().catch((error: unknown) => {
+			throw fromDriver(error);
+		});
+		// The first failure is the reason of all that follow it.
+		let failure: unknown;
+		const ask: Ask = (text, values) => {
+			const answer = asked(client, text, values, patience);
+			answer.catch((error: unknown) => {
+				failure ??= error;
+			});
+			return answer;
+		};
+		const transaction: Transaction = { ask, send: (text, values) => void ask(text, values) };
+		let broken: Error | undefined;
+		let committing = false;
+		try {
+			transaction.send(kind === 'snapshot' ? SNAPSHOT : BEGIN);
+			const result = await run(transaction);
+			committing = kind !== 'snapshot';
+			// Answers come in order: with the commit's, all are there.
+			const command = await ask('COMMIT').then(
+				(answer) => answer.command,
+				() => undefined,
+			);
+			if (failure !== undefined) throw failure;
+			if (command !== 'COMMIT') throw new Error('The database took the transaction back.');
+			return result;
+		} catch (error) {
+			if (error instanceof ConnectionLost) {
+				broken = error;
+				if (committing) throw new OutcomeUnknown(error.message, { cause: error });
+			} else if (!committing || sqlState(error) === undefined) {
+				const rolledBack = await asked(client, 'ROLLBACK', undefined, patience).catch((failure: Error) => failure);
+				if (rolledBack instanceof Error) broken = rolledBack;
+			}
+			throw error;
+		} finally {
+			client.release(broken ?? false);
+		}
+	}
+
+	async close(): Promise<void> {
+		this.#closed = true;
+		await this.#pool.end();
+		await Promise.all(this.#lanes.map(async ({ client }) => (await client?.catch(() => undefined))?.end()));
+	}
+
+	async #askOnce(text: string, values: readonly unknown[] | undefined): Promise<Result> {
+		const lane = this.#lanes.reduce((least, one) => (one.asked < least.asked ? one : least));
+		lane.asked++;
+		try {
+			lane.client ??= this.#connect(lane);
+			return await asked(await lane.client, text, values, ANSWER_MS);
+		} finally {
+			lane.asked--;
+		}
+	}
+
+	async #connect(lane: Lane): Promise<pg.Client> {
+		const client = new pg.Client({ ...this.#config(), connectionTimeoutMillis: CONNECT_MS });
+		const forget = (): void => {
+			lane.client = undefined;
+		};
+		client.on('error', (error) => {
+			forget();
+			if (!this.#closed) this.#options.onFault('A connection to the database was lost.', String(error));
+		});
+		client.on('end', forget);
+		try {
+			await client.connect();
+			return client;
+		} catch (error) {
+			forget();
+			throw fromDriver(error);
+		}
+	}
+
+	#config(): pg.ClientConfig {
+		return {
+			connectionString: this.#options.url,
+			application_name: 'pumadb',
+			pipeline: true,
+			keepAlive: true,
+			types: types as pg.CustomTypesConfig,
+		};
+	}
+}
+
+async function asked(
+	client: pg.ClientBase,
+	text: string,
+	values: readonly unknown[] | undefined,
+	patience: number | undefined,
+): Promise<Result> {
+	if (values?.some(isUnstorable)) {
+		// No stored text equals it: what is looked for, changed or deleted by it is not there.
+		if (/^\s*(SELECT|UPDATE|DELETE)/.test(text)) return { rows: [], rowCount: 0, command: text.trim().split(' ')[0]! };
+		throw new Error('A text with U+0000 or half a surrogate pair was to be stored.');
+	}
+	gather(client);
+	try {
+		return await client.query({ text, values: values as unknown[], query_timeout: patience } as pg.QueryConfig);
+	} catch (error) {
+		throw fromDriver(error);
+	}
+}
+
+const gathering = new WeakSet<pg.ClientBase>();
+
+/** Statements of one turn of the event loop travel together: one packet, and one wake-up of the database. */
+function gather(client: pg.ClientBase): void {
+	if (gathering.has(client)) return;
+	const { stream } = (client as unknown as { connection: { stream: Writable } }).connection;
+	gathering.add(client);
+	stream.cork();
+	process.nextTick(() => {
+		gathering.delete(client);
+		stream.uncork();
+	});
+}
+
+/** Texts that PostgreSQL cannot hold. Rows never have them; ids and names that callers send may. */
+function isUnstorable(value: unknown): boolean {
+	return typeof value === 'string' && (value.includes('\0') || !value.isWellFormed());
+}
+
+/** What is not the database's own report is a lost connection. */
+function fromDriver(error: unknown): unknown {
+	const state = sqlState(error);
+	// Told to go (57P01 to 57P03), or a connection that was refused (class 08): the connection is of no use any more.
+	if (state !== undefined && !/^(57P0[1-3]|08)/.test(state)) return error;
+	return new ConnectionLost(error instanceof Error ? error.message : String(error), { cause: error });
+}

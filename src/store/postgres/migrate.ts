@@ -1,0 +1,85 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Connections, Transaction } from './connections.ts';
+import { sqlState } from './faults.ts';
+
+const DIRECTORY = join(import.meta.dirname, 'migrations');
+/** "pumadb", as the number of the lock that migrations hold. */
+const LOCK = 0x70756d616462;
+/** A step that cannot have its locks in this time gives way to the calls that hold them, and fails. */
+const LOCK_TIMEOUT_MS = 10_000;
+
+function migrations(): string[] {
+	return readdirSync(DIRECTORY)
+		.filter((name) => /^\d{4}\.sql$/.test(name))
+		.sort();
+}
+
+/** The schema number that this version of pumaDB writes. */
+export function currentSchema(): number {
+	return Number(migrations().at(-1)!.slice(0, 4));
+}
+
+/**
+ * Brings the database's schema up to date, a step a transaction. Nodes that start together take turns: each step holds an
+ * advisory lock of its transaction and looks again at what is left to do.
+ * @throws Error with a sentence for the operator where the schema is newer than this version, or may not be made.
+ */
+export async function migrate(connections: Connections): Promise<void> {
+	for (const name of migrations()) {
+		const number = Number(name.slice(0, 4));
+		if ((await schemaOf(connections)) >= number) continue;
+		await connections.transaction((transaction) => step(transaction, number, name), 'migration');
+	}
+	const schema = await schemaOf(connections);
+	if (schema > currentSchema()) {
+		throw new Error(
+			`The database of PUMADB_DATABASE_URL has schema ${schema}, and this version of pumaDB knows schemas up to ${currentSchema()}. Start the newer version that wrote it.`,
+		);
+	}
+	const [{ encoding }] = (await connections.ask(`SELECT current_setting('server_encoding') AS encoding`)).rows;
+	if (encoding === 'UTF8') return;
+	throw new Error(
+		`The database of PUMADB_DATABASE_URL is encoded in ${encoding}. Make one with ENCODING 'UTF8' and name that.`,
+	);
+}
+
+async function step({ ask, send }: Transaction, number: number, name: string): Promise<void> {
+	send(`SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS * 6}`);
+	await ask('SELECT pg_advisory_xact_lock($1)', [LOCK]);
+	send(`SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}`);
+	send(`SET LOCAL statement_timeout = 0`);
+	try {
+		await ask('CREATE SCHEMA IF NOT EXISTS pumadb');
+		await ask('CREATE TABLE IF NOT EXISTS pumadb.schema_version (one integer PRIMARY KEY, version integer NOT NULL)');
+		const { rows } = await ask('SELECT version FROM pumadb.schema_version');
+		if ((rows[0]?.version ?? 0) >= number) return;
+		await ask(readFileSync(join(DIRECTORY, name), 'utf8'));
+		await ask(
+			`INSERT INTO pumadb.schema_version (one, version) VALUES (1, $1)
+				ON CONFLICT (one) DO UPDATE SET version = excluded.version`,
+			[number],
+		);
+	} catch (error) {
+		if (sqlState(error) !== '42501') throw error;
+		throw new Error(
+			'The user of PUMADB_DATABASE_URL may not make the schema "pumadb". Let it own the database, or grant it CREATE on it.',
+		);
+	}
+}
+
+/** @throws Error with a sentence for the operator where no server has brought the schema to this version's number. */
+export async function requireCurrent(connections: Connections): Promise<void> {
+	const schema = await schemaOf(connections);
+	if (schema === currentSchema()) return;
+	throw new Error(
+		`The database of PUMADB_DATABASE_URL has schema ${schema}, and this version of pumaDB reads schema ${currentSchema()}. Start a server of this version on it first.`,
+	);
+}
+
+/** The schema's number; 0 where there is none. */
+async function schemaOf({ ask }: Connections): Promise<number> {
+	const { rows } = await ask(`SELECT to_regclass('pumadb.schema_version') IS NOT NULL AS there`);
+	if (!rows[0].there) return 0;
+	return (await ask('SELECT version FROM pumadb.schema_version')).rows[0]?.version ?? 0;
+}
