@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
+import { cpSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { makeHome } from './support/command-line.ts';
@@ -18,18 +18,28 @@ const installed = join(directory, 'node_modules/.bin/pumadb');
 let files: string[];
 let server: ReturnType<typeof spawn> | undefined;
 
-function pack(place: string): { filename: string; files: { path: string }[] } {
+interface Packed {
+	filename: string;
+	files: { path: string }[];
+}
+
+function pack(place: string): Packed {
 	const options = ['pack', '--json', '--silent', '--pack-destination', directory];
-	const answer = JSON.parse(execFileSync('npm', options, { cwd: join(ROOT, place), encoding: 'utf8' }));
-	return Array.isArray(answer) ? answer[0] : Object.values(answer)[0];
+	const answer = JSON.parse(execFileSync('npm', options, { cwd: place, encoding: 'utf8' }));
+	return Array.isArray(answer) ? answer[0] : (Object.values(answer)[0] as Packed);
 }
 const pumadb = (...args: string[]): string => execFileSync(installed, args, { cwd: directory, env, encoding: 'utf8' });
 
 before(() => {
-	const packed = pack('.');
+	const packed = pack(ROOT);
 	files = packed.files.map(({ path }) => path);
 	writeFileSync(join(directory, 'package.json'), '{"type":"module"}');
-	const tarballs = [packed, pack('client')].map(({ filename }) => `./${filename}`);
+	// A copy, because another test packs the client at the same time.
+	const checkout = temporaryDir();
+	for (const part of ['client', 'LICENSE', 'tsconfig.json'])
+		cpSync(join(ROOT, part), join(checkout, part), { recursive: true });
+	symlinkSync(join(ROOT, 'node_modules'), join(checkout, 'node_modules'));
+	const tarballs = [packed, pack(join(checkout, 'client'))].map(({ filename }) => `./${filename}`);
 	execFileSync('npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', ...tarballs], { cwd: directory });
 });
 after(() => server?.kill('SIGKILL'));
