@@ -11,6 +11,10 @@ import { ROOT, temporaryDir } from './support/server.ts';
 
 const ALLOWED =
 	/^(bin\/pumadb\.js|lib\/[\w/.-]+\.(js|sql|md|txt)|pages\/dist\/[\w/.-]+|contract\/(openapi\.json|rules\.md)|package\.json|README\.md|CHANGELOG\.md|LICENSE)$/;
+const PARTS =
+	'package.json tsconfig.json README.md CHANGELOG.md LICENSE bin src client pages contract scripts docs test/fixtures'.split(
+		' ',
+	);
 const directory = temporaryDir();
 const home = makeHome().dir;
 const env = { PATH: process.env.PATH, HOME: home, PUMADB_PORT: '0', PUMADB_DATA_DIR: join(home, 'data') };
@@ -31,14 +35,13 @@ function pack(place: string): Packed {
 const pumadb = (...args: string[]): string => execFileSync(installed, args, { cwd: directory, env, encoding: 'utf8' });
 
 before(() => {
-	const packed = pack(ROOT);
+	// A copy, because packing builds the pages and the client anew, which other tests read at the same time.
+	const checkout = temporaryDir();
+	for (const part of PARTS) cpSync(join(ROOT, part), join(checkout, part), { recursive: true });
+	symlinkSync(join(ROOT, 'node_modules'), join(checkout, 'node_modules'));
+	const packed = pack(checkout);
 	files = packed.files.map(({ path }) => path);
 	writeFileSync(join(directory, 'package.json'), '{"type":"module"}');
-	// A copy, because another test packs the client at the same time.
-	const checkout = temporaryDir();
-	for (const part of ['client', 'LICENSE', 'tsconfig.json'])
-		cpSync(join(ROOT, part), join(checkout, part), { recursive: true });
-	symlinkSync(join(ROOT, 'node_modules'), join(checkout, 'node_modules'));
 	const tarballs = [packed, pack(join(checkout, 'client'))].map(({ filename }) => `./${filename}`);
 	execFileSync('npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', ...tarballs], { cwd: directory });
 });
