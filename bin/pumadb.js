@@ -5,9 +5,12 @@
 const major = Number(process.versions.node.split('.')[0]);
 if (major < 24) {
 	console.error(
-		`pumaDB needs Node.js 24 or newer and this is ${process.versions.node}: run "npm ci" with install scripts allowed (it brings its own Node), or install a newer Node.js.`,
+		`pumaDB needs Node.js 24 or newer and this is ${process.versions.node}: install a newer Node.js (in a checkout, "npm ci" with install scripts allowed brings one).`,
 	);
 	process.exitCode = 1;
 } else {
-	import('../src/boot.js').then(({ boot }) => boot());
+	// The sources where there are some; the published package has them compiled, in lib.
+	const source = new URL('../src/boot.js', import.meta.url);
+	const { existsSync } = process.getBuiltinModule('node:fs');
+	import(existsSync(source) ? source.href : '../lib/boot.js').then(({ boot }) => boot());
 }

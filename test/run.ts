@@ -32,6 +32,7 @@ const NOT_ON_POSTGRES: Readonly<Record<string, string>> = {
 	'mcp-real-clients': 'programs of others against one server',
 	'mcp-oauth-clients': 'programs of others against one server',
 	'oauth-documents': 'it counts what one process fetches of other sites; each node fetches for itself',
+	package: 'it installs the packed program',
 	upgrade: 'it opens files of earlier versions',
 	contract: 'it starts no server',
 	demo: 'it runs the program on a file',

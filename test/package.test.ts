@@ -1,0 +1,97 @@
+import assert from 'node:assert/strict';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { cpSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { makeHome } from './support/command-line.ts';
+import { ROOT, temporaryDir } from './support/server.ts';
+
+/** The packed server and client, installed in an empty directory as a user installs them. */
+
+const ALLOWED =
+	/^(bin\/pumadb\.js|lib\/[\w/.-]+\.(js|sql|md|txt)|pages\/dist\/[\w/.-]+|contract\/(openapi\.json|rules\.md)|package\.json|README\.md|CHANGELOG\.md|LICENSE)$/;
+const PARTS =
+	'package.json tsconfig.json README.md CHANGELOG.md LICENSE bin src client pages contract scripts docs test/fixtures'.split(
+		' ',
+	);
+const directory = temporaryDir();
+const home = makeHome().dir;
+const env = { PATH: process.env.PATH, HOME: home, PUMADB_PORT: '0', PUMADB_DATA_DIR: join(home, 'data') };
+const installed = join(directory, 'node_modules/.bin/pumadb');
+let files: string[];
+let server: ReturnType<typeof spawn> | undefined;
+
+interface Packed {
+	filename: string;
+	files: { path: string }[];
+}
+
+function pack(place: string): Packed {
+	const options = ['pack', '--json', '--silent', '--pack-destination', directory];
+	const answer = JSON.parse(execFileSync('npm', options, { cwd: place, encoding: 'utf8' }));
+	return Array.isArray(answer) ? answer[0] : (Object.values(answer)[0] as Packed);
+}
+const pumadb = (...args: string[]): string => execFileSync(installed, args, { cwd: directory, env, encoding: 'utf8' });
+
+before(() => {
+	// A copy, because packing builds the pages and the client anew, which other tests read at the same time.
+	const checkout = temporaryDir();
+	for (const part of PARTS) cpSync(join(ROOT, part), join(checkout, part), { recursive: true });
+	symlinkSync(join(ROOT, 'node_modules'), join(checkout, 'node_modules'));
+	const packed = pack(checkout);
+	files = packed.files.map(({ path }) => path);
+	writeFileSync(join(directory, 'package.json'), '{"type":"module"}');
+	const tarballs = [packed, pack(join(checkout, 'client'))].map(({ filename }) => `./${filename}`);
+	execFileSync('npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', ...tarballs], { cwd: directory });
+});
+after(() => server?.kill('SIGKILL'));
+
+test('[15.1] the package has what runs, and nothing else', () => {
+	assert.deepEqual(
+		files.filter((file) => !ALLOWED.test(file)),
+		[],
+	);
+	for (const file of [
+		'lib/store/sqlite/writer-thread.js',
+		'lib/store/sqlite/migrations/0001.sql',
+		'lib/client/index.js',
+	])
+		assert.ok(files.includes(file), file);
+});
+
+test('[15.2] installed, it serves, signs in, imports, queries, restores and speaks MCP', async () => {
+	server = spawn(installed, ['serve'], { cwd: directory, env, stdio: ['ignore', 'pipe', 'ignore'] });
+	const [line] = await once(server.stdout!.setEncoding('utf8'), 'data');
+	const url = /http:\S+/.exec(line)![0];
+	assert.equal((await fetch(`${url}/readyz`)).status, 200);
+	assert.equal((await fetch(url, { headers: { Accept: 'text/html' } })).status, 200);
+	pumadb('login', '--url', url, '--email', 'ada@example.com');
+	const memory = join(directory, 'memory.jsonl');
+	const entity = { type: 'entity', name: 'Ada', entityType: 'person', observations: ['likes tea'] };
+	writeFileSync(memory, `${JSON.stringify(entity)}\n`);
+	pumadb('import', memory);
+	const rows = JSON.parse(pumadb('get', 'entities', '--json')).rows;
+	assert.equal(rows[0].name, 'Ada');
+	pumadb('update', 'entities', rows[0].id, 'name=Eve');
+	pumadb('restore', 'entities', rows[0].id, '--version', '1');
+	assert.equal(JSON.parse(pumadb('get', 'entities', '--json')).rows[0].name, 'Ada');
+	const input = `${JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'initialize', params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'test', version: '1' } } })}\n${JSON.stringify({ jsonrpc: '2.0', id: 2, method: 'tools/list' })}\n`;
+	const answers = execFileSync(installed, ['mcp'], { cwd: directory, env, input, encoding: 'utf8' });
+	assert.match(answers, /"name":"remember"/);
+	const program = `import { Puma } from '@pumadb/client'; console.log(typeof Puma)`;
+	assert.equal(
+		execFileSync(process.execPath, ['--input-type=module', '-e', program], { cwd: directory, encoding: 'utf8' }),
+		'function\n',
+	);
+});
+
+test('[15.3] installed under an older Node, it says so in one sentence', () => {
+	const preload = join(directory, 'older.cjs');
+	writeFileSync(preload, "Object.defineProperty(process.versions, 'node', { value: '22.1.0' });");
+	const program = join(directory, 'node_modules/pumadb/bin/pumadb.js');
+	const { status, stdout, stderr } = spawnSync(process.execPath, ['--require', preload, program], { encoding: 'utf8' });
+	assert.equal(status, 1);
+	assert.equal(stdout, '');
+	assert.match(stderr, /^pumaDB needs Node\.js 24 or newer and this is 22\.1\.0: install a newer Node\.js.*\n$/);
+});
