@@ -27,6 +27,19 @@ interface Block {
 }
 
 const RUN = ['sh', 'ts', 'python'];
+/** What the last block of a page must print, where the page promises more than that nothing is refused. */
+const LAST: Readonly<Record<string, RegExp>> = {
+	'how-to-use sh': /"title":"Water the plants"/,
+	'quickstart sh': /"title":"Water the plants"/,
+	'quickstart ts': /^\[ 'Buy milk' \]$/m,
+	'quickstart python': /^Call Ada$/m,
+	'writes sh': /"deleted":1/,
+	'versions sh': /"deleted":false[^\n]*\{"id":"[^"]+","text":"first"/s,
+	'links sh': /"viewer_url":"http/,
+	'errors ts': /\w/,
+	'limits sh': /"x-pumadb-limits":\{"maxTables":20/,
+	'self-hosting sh': /--data-dir/,
+};
 const BETWEEN = '-- next block --';
 
 function blocksOf(text: string): Block[] {
@@ -144,6 +157,8 @@ async function runBlocks(t: TestContext, page: DocPage, language: string): Promi
 	assert.equal(code, 0, `${out}\n${err}`);
 	const outputs = out.split(`${BETWEEN}\n`).slice(0, -1);
 	assert.equal(outputs.length, blocks.length, out);
+	const last = LAST[`${page} ${language}`];
+	if (last !== undefined) assert.match(outputs.at(-1)!, last);
 	if (language !== 'sh') return;
 	for (const [at, output] of outputs.entries()) {
 		assert.notEqual(output.trim(), '', blocks[at]!.code);
