@@ -2,6 +2,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
 import { defineConfig, type Plugin } from 'vite';
+import { buildDocs } from './docs.ts';
 
 const ROOT = import.meta.dirname;
 const PAGES = readdirSync(ROOT).filter((name) => name.endsWith('.html'));
@@ -24,6 +25,11 @@ function compressed(): Plugin {
 	};
 }
 
+/** The documentation is the one page that Vite built for it, filled once for each Markdown file. */
+function docs(): Plugin {
+	return { name: 'docs', apply: 'build', closeBundle: () => buildDocs(join(ROOT, 'dist')) };
+}
+
 export default defineConfig({
 	root: ROOT,
 	base: '/',
@@ -41,5 +47,5 @@ export default defineConfig({
 		assetsInlineLimit: 0,
 		rollupOptions: { input: PAGES.map((name) => join(ROOT, name)) },
 	},
-	plugins: [compressed()],
+	plugins: [compressed(), docs()],
 });

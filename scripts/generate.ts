@@ -6,6 +6,7 @@
  *   src/generated/bodies.ts       the types of the same bodies
  *   client/src/generated.ts       the operations' methods and paths, the types of their bodies and answers, and the error codes
  *   docs/errors.md                the catalogue of error codes
+ *   src/http/texts/docs/reference.md   the operations, as a page of the documentation
  *
  * The results are committed. `node scripts/generate.ts --check` fails where they are stale.
  */
@@ -271,6 +272,38 @@ ${rows.join('\n')}
 `;
 }
 
+/** The page of the documentation that lists every operation. */
+function referencePage(): string {
+	const parts = operations().map(({ id, method, path, operation, schema }) => {
+		const parameters = [...(contract.paths[path].parameters ?? []), ...(operation.parameters ?? [])];
+		const taken = parameters.map(
+			(p: Any) => `| \`${p.name}\` | ${p.in} | ${p.required ? 'yes' : 'no'} | ${p.description} |`,
+		);
+		const members = Object.entries<Any>(schema?.properties ?? {}).map(
+			([name, value]) =>
+				`| \`${name}\` | body | ${schema.required?.includes(name) ? 'yes' : 'no'} | ${value.type ?? value.oneOf?.map((one: Any) => one.type).join(' or ')} |`,
+		);
+		const rows = [...taken, ...members];
+		const table =
+			rows.length === 0 ? '' : `\n| takes | in | needed | is |\n| --- | --- | --- | --- |\n${rows.join('\n')}\n`;
+		const example = operation.requestBody?.content['application/json'].example;
+		const body =
+			example === undefined ? '' : `\nBody, for example:\n\n\`\`\`json\n${JSON.stringify(example)}\n\`\`\`\n`;
+		const statuses = Object.entries<Any>(operation.responses).map(
+			([status, { description }]) => `| ${status} | ${description} |`,
+		);
+		const success = Object.keys(operation.responses)[0]!;
+		const answer = resolve(operation.responses[success].content['application/json'].schema);
+		const names = Object.keys(answer.properties ?? {}).map((name) => `\`${name}\``);
+		const answers = names.length === 0 ? 'Answers the row.' : `Answers ${names.join(', ')}.`;
+		return `## ${id}\n\n\`${method} ${path}\`\n\n${operation.description}\n${table}${body}\n${answers}\n\n| status | when |\n| --- | --- |\n${statuses.join('\n')}\n`;
+	});
+	const codes = Object.entries(ERROR_CATALOGUE).map(
+		([code, [status, meaning]]) => `| \`${code}\` | ${status} | ${meaning} |`,
+	);
+	return `# Reference\n\nEvery operation of the contract, {{url}}/openapi.json, which has the schemas in full.\n\n${parts.join('\n')}\n## Error codes\n\n| code | status | meaning |\n| --- | --- | --- |\n${codes.join('\n')}\n`;
+}
+
 const files: Record<string, string> = {
 	'src/generated/operations.ts': operationsFile(),
 	'src/generated/validators.js': validatorsFile(),
@@ -278,6 +311,7 @@ const files: Record<string, string> = {
 	'src/generated/bodies.ts': await bodiesFile(),
 	'client/src/generated.ts': await clientFile(),
 	'docs/errors.md': errorsPage(),
+	'src/http/texts/docs/reference.md': referencePage(),
 };
 
 const check = process.argv.includes('--check');

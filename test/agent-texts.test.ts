@@ -50,7 +50,7 @@ test('[10.1] the first line of the text for agents works as it stands', async ()
 test('[10.1] llms.txt lists what there is to read, and all of it is there', async () => {
 	const { body } = await text('/llms.txt');
 	const links = [...body.matchAll(/\]\(([^)]+)\)/g)].map((match) => match[1]!);
-	assert.equal(links.length, 3);
+	assert.equal(links.length, 5);
 	for (const link of links) {
 		assert.ok(link.startsWith(`${server.url}/`));
 		assert.equal((await fetch(link)).status, 200, link);

@@ -24,13 +24,7 @@ export function addAgentTexts(router: Router, context: Context, answers: Answers
 		router.add(path, {
 			GET: {
 				handler: (exchange) => {
-					const texts = textsOf(context);
-					answers.text(
-						exchange,
-						200,
-						['Content-Type', type],
-						text.replaceAll(PLACE, (_, name: string) => texts[name]!),
-					);
+					answers.text(exchange, 200, ['Content-Type', type], fillPlaces(text, textsOf(context)));
 				},
 				operation: undefined,
 			},
@@ -44,13 +38,19 @@ export function addAgentTexts(router: Router, context: Context, answers: Answers
 	});
 }
 
-function textsOf({ publicUrl, limits, linkTtlSeconds }: Context): Readonly<Record<string, string>> {
+/** @param texts what stands for `{{name}}`, by name. */
+export function fillPlaces(text: string, texts: Readonly<Record<string, string>>): string {
+	return text.replaceAll(PLACE, (_, name: string) => texts[name]!);
+}
+
+/** What texts show of this server: every limit by its name, `url`, and `linkLife`. */
+export function textsOf({ publicUrl, limits, linkTtlSeconds }: Context): Readonly<Record<string, string>> {
 	const names = Object.keys(DEFAULT_LIMITS) as (keyof Limits)[];
 	const shown = (limit: number): string =>
 		limit === Number.POSITIVE_INFINITY ? 'unlimited' : limit.toLocaleString('en');
 	return {
 		...Object.fromEntries(names.map((name) => [name, shown(limits[name])])),
 		url: publicUrl,
-		link_life: lasting(linkTtlSeconds),
+		linkLife: lasting(linkTtlSeconds),
 	};
 }

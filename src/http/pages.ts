@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Answers } from './answers.ts';
+import type { DocPage } from './doc-pages.ts';
 import type { Exchange } from './exchange.ts';
 import { type OpenedByApp, pageHeaders } from './page-headers.ts';
 import type { Router } from './router.ts';
@@ -25,6 +26,7 @@ const TYPES: Readonly<Record<string, string>> = {
 export type PageName =
 	| 'index'
 	| 'install'
+	| `docs/${DocPage}`
 	| 'view'
 	| 'fault'
 	| 'sign-in'

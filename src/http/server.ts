@@ -16,6 +16,7 @@ import { addAgentTexts } from './agent-texts.ts';
 import { Answers } from './answers.ts';
 import { BodyBudget } from './body.ts';
 import { addConsole } from './console.ts';
+import { addDocs } from './docs.ts';
 import type { Exchange } from './exchange.ts';
 import { addLandingPage } from './landing-page.ts';
 import { addLinkPages } from './link-pages.ts';
@@ -91,6 +92,7 @@ export function createServer(options: ServerOptions): Server {
 	pages.addAssets(router);
 	addLandingPage(router, context, pages);
 	addAgentTexts(router, context, answers, pages);
+	addDocs(router, context, answers, pages);
 	addLinkPages(router, parts);
 	addSignInPage(router, parts);
 	addConsole(router, parts, (error) => log.error({ cause: causeOf(error) }, 'Removing an erased account failed.'));
