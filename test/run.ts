@@ -38,6 +38,7 @@ const NOT_ON_POSTGRES: Readonly<Record<string, string>> = {
 	demo: 'it runs the program on a file',
 	'agent-texts': 'no store is in them',
 	'errors-http': 'the HTTP parser knows no store',
+	'test/docs': 'what the pages tell is run against one server',
 };
 
 function step(name: string, command: string, args: readonly string[], env: NodeJS.ProcessEnv = process.env): void {
