@@ -57,6 +57,23 @@ test('[13.1] add, get, update, upsert, delete, versions, restore: a session, for
 	assert.deepEqual(await json(['tables']), { tables: [{ name: 'tasks', rows: 3 }] });
 });
 
+test("[12.7] a table's name reaches no other path: no key is made, nothing is printed", async () => {
+	const keys = await json(['keys', 'list']);
+	for (const name of ['_keys', '_row_links', '_export', '_tables']) {
+		for (const args of [
+			['add', name, 'name=evil'],
+			['get', name],
+			['upsert', name, '--key', 'name', 'name=evil'],
+		]) {
+			const { code, out, err } = await home.run(args);
+			assert.equal(code, 1, args.join(' '));
+			assert.equal(out, '');
+			assert.match(err, /^pumadb \w+: A table name is a letter followed by [^\n]*\n$/);
+		}
+	}
+	assert.deepEqual(await json(['keys', 'list']), keys);
+});
+
 test('[13.2] the same for people: tables, and rows member by member', async () => {
 	const { id } = await ada.add('people', { name: 'Ada', bio: 'first\nsecond', 名前: '愛田' });
 	await ada.add('people', { name: 'Grace', size: 2 });
