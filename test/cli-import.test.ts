@@ -342,3 +342,73 @@ test('[13.10] after a day, when the service may have forgotten the keys, an impo
 	assert.equal((await into(path, '--new')).code, 0);
 	assert.equal((await stored()).length, 350);
 });
+
+/** Imports until the first batch is stored and its answer lost, and then stops. */
+async function stopUnanswered(path: string, ...flags: string[]): Promise<void> {
+	let sent = 0;
+	proxy.rule = ({ path: target }) => (target.endsWith('/batch') && ++sent > 0 ? 'answer lost' : undefined);
+	const { code, err } = await home.run(['import', path, ...flags], {
+		started: (child) => stopWhen(child as never, () => sent > 1),
+	});
+	assert.equal(code, 130, err);
+	proxy.rule = undefined;
+}
+
+test('[13.10] an import that almost fills a table goes on, though its rows are there and were never answered', async () => {
+	const path = file('full.json', JSON.stringify(numbered(1000)));
+	await stopUnanswered(path, '--table', table);
+	assert.equal((await stored()).length, 100);
+	const looked = await into(path, '--dry-run');
+	assert.equal(looked.code, 0, looked.err);
+	const { code, err } = await into(path);
+	assert.equal(code, 0, err);
+	assert.deepEqual(await stored(), numbered(1000));
+});
+
+test('[13.10] with other flags an import is not gone on with: its rows would be others', async () => {
+	const path = file(
+		'flags.csv',
+		`n,m\n${numbered(250)
+			.map(({ n }) => `${n},x`)
+			.join('\n')}\n`,
+	);
+	await stopUnanswered(path, '--table', table);
+	for (const other of [
+		['--table', table, '--typed'],
+		['--table', table, '--rename', 'n=number'],
+		['--table', table, '--delimiter', ';'],
+		['--table', table, '--key', 'n'],
+		['--table', `${table}other`],
+	]) {
+		const { code, err } = await load(path, ...other);
+		assert.equal(code, 2, other.join(' '));
+		assert.match(
+			err,
+			/with other flags stopped after 0 rows[^\n]*Use the same flags [^\n]*, or --new to begin anew\.\n$/,
+		);
+	}
+	assert.equal((await stored()).length, 100);
+	assert.equal((await into(path)).code, 0);
+	assert.equal((await stored()).length, 250);
+	table = `${table}keyed`;
+	await stopUnanswered(path, '--table', table, '--key', 'n');
+	assert.equal((await into(path)).code, 2, 'nor one that upserted');
+	assert.equal((await into(path, '--key', 'n')).code, 0);
+	assert.equal((await stored()).length, 250);
+	table = `${table}new`;
+	await stopUnanswered(path, '--table', table);
+	assert.equal((await into(path, '--typed', '--new')).code, 0);
+	assert.equal((await stored()).length, 350);
+});
+
+test('[13.10] one import that is started twice at the same time stores its rows once', async () => {
+	const path = file('twice.json', JSON.stringify(numbered(450)));
+	const asked = (): number => proxy.seen.filter(({ path: target }) => target === '/v1/_tables').length;
+	// Neither may come to its end before the other has begun.
+	proxy.rule = ({ path: target }) =>
+		target.endsWith('/batch') && (asked() < 2 || batches() < 4) ? 'dropped' : undefined;
+	const both = await Promise.all([into(path), into(path)]);
+	for (const { code, err } of both) assert.equal(code, 0, err);
+	assert.deepEqual(await stored(), numbered(450));
+	assert.deepEqual(journals(), []);
+});

@@ -93,13 +93,12 @@ function renamed(members: Members, names: ReadonlyMap<string, string>): Members 
 }
 
 /**
- * What does not fit, before anything is sent.
- * @param alreadyStored rows of the plan's beginning that are in the tables by now
+ * What does not fit, before anything is sent. Not for an import that goes on: which of the rows that are there are its own, with those
+ * whose answer was lost, only the service knows.
  * @throws Error
  */
 export function requireRoom(
 	plan: Plan,
-	alreadyStored: number,
 	tables: readonly { readonly name: string; readonly rows: number }[],
 	limits: Limits,
 ): void {
@@ -113,7 +112,7 @@ export function requireRoom(
 		const least = upserted ? 0 : there;
 		const adding = upserted
 			? new Set(rows.map(({ key, members }) => stringifyExact(key!.map((name) => members[name])))).size
-			: rows.length - plan.rows.slice(0, alreadyStored).filter((row) => row.table === table).length;
+			: rows.length;
 		if (least + adding <= most) continue;
 		throw new Error(
 			`${table} may have ${counted(most, 'row')} and has ${there}, so ${counted(adding, 'row')} more do not fit. Nothing was sent.`,
@@ -126,7 +125,7 @@ export function requireRoom(
 			`The account may have ${counted(limits.maxTables, 'table')} and has ${live}, so ${fresh.join(', ')} would be too many. Nothing was sent.`,
 		);
 	}
-	const bytes = plan.rows.slice(alreadyStored).reduce((sum, row) => sum + row.bytes, 0);
+	const bytes = plan.rows.reduce((sum, row) => sum + row.bytes, 0);
 	if (limits.maxAccountBytes !== null && bytes > limits.maxAccountBytes) {
 		throw new Error(
 			`The rows have ${counted(bytes, 'byte')}, and an account may have ${counted(limits.maxAccountBytes, 'byte')}. Nothing was sent.`,
