@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { appendFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, beforeEach, test } from 'node:test';
@@ -341,6 +343,38 @@ test('[13.10] after a day, when the service may have forgotten the keys, an impo
 	assert.match(old.err, /stopped after 100 rows, too long ago to go on without storing rows twice\.[^\n]*--new/);
 	assert.equal((await into(path, '--new')).code, 0);
 	assert.equal((await stored()).length, 350);
+});
+
+test('[13.9] what does not end is read up to 256 MB, and a signal ends the reading', async () => {
+	// The writer meets a closed pipe (141 is SIGPIPE): the reader did not take all of it.
+	const shell = '< <(head -c 300M /dev/zero; echo $? > head-status); code=$?; wait $!; exit $code';
+	const piped = await home.run(['import', '-', '--table', table], { shell });
+	assert.equal(piped.code, 1);
+	assert.match(piped.err, /^pumadb import: standard input has more than 256 MB\.[^\n]*\n$/);
+	assert.equal(readFileSync(join(home.dir, 'head-status'), 'utf8'), '141\n');
+	const fifo = join(home.dir, 'fifo');
+	assert.equal(spawnSync('mkfifo', [fifo]).status, 0);
+	const writer = spawn('bash', ['-c', 'head -c 300M /dev/zero > "$0"', fifo]);
+	const ended = once(writer, 'close');
+	const large = await into(fifo);
+	assert.equal(large.code, 1);
+	assert.match(large.err, /fifo has more than 256 MB/);
+	assert.deepEqual(await ended, [141, null]);
+	for (const [words, from] of [
+		[['import', fifo, '--table', table], fifo],
+		[['batch', table, fifo], fifo],
+	] as const) {
+		const held = spawn('bash', ['-c', 'exec 3> "$0"; echo "[" >&3; echo open; exec sleep 1000', from]);
+		let open = false;
+		held.stdout.once('data', () => {
+			open = true;
+		});
+		const { code, err } = await home.run(words, { started: (child) => stopWhen(child as never, () => open) });
+		held.kill();
+		assert.equal(code, 130, err);
+		assert.match(err, /^pumadb \w+: Stopped\.\n$/);
+	}
+	assert.equal(batches(), 0);
 });
 
 /** Imports until the first batch is stored and its answer lost, and then stops. */
