@@ -132,6 +132,23 @@ test('[13.1] batch: a file, a line each, or standard input; all or nothing', asy
 	assert.equal((await home.run(['batch', 'batches'], { input: '"x"' })).code, 2);
 });
 
+test('[13.1] what is no UTF-8 is refused, not stored as something else', async () => {
+	const bytes = Buffer.from('[{"action":"add","row":{"name":"caf\xe9"}}]', 'latin1');
+	const file = join(home.dir, 'latin1.json');
+	writeFileSync(file, bytes);
+	for (const [args, input] of [
+		[['batch', 'latin', file]],
+		[['batch', 'latin'], bytes],
+		[['add', 'latin', '-'], Buffer.from('{"name":"caf\xe9"}', 'latin1')],
+		[['get', 'latin', '-'], Buffer.from('{"name":"caf\xe9"}', 'latin1')],
+	] as const) {
+		const { code, err } = await home.run(args, input === undefined ? {} : { input });
+		assert.equal(code, 1, err);
+		assert.match(err, /^pumadb \w+: [^\n]* is not UTF-8 \(line 1\)\.[^\n]*\n$/);
+	}
+	assert.deepEqual(await ada.rows('latin'), []);
+});
+
 test('[13.1] add with an idempotency key stores once', async () => {
 	const first = await json(['add', 'once', 'n:=1', '--idempotency-key', 'k']);
 	assert.deepEqual(await json(['add', 'once', 'n:=1', '--idempotency-key', 'k']), first);

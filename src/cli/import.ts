@@ -91,18 +91,28 @@ function readOptionsOf(values: Values) {
 		table: textOf(values, 'table'),
 		key: key.length === 0 ? undefined : key,
 		typed: values.typed === true,
-		delimiter: textOf(values, 'delimiter'),
+		delimiter: delimiterOf(values),
 	};
 }
 
+/** A character; a tab also as shells and people write it, in two. */
+function delimiterOf(values: Values): string | undefined {
+	const given = textOf(values, 'delimiter');
+	if (given === undefined) return undefined;
+	const delimiter = given === '\\t' ? '\t' : given;
+	if (/^[^"\r\n]$/u.test(delimiter)) return delimiter;
+	throw new UsageError(`--delimiter takes one character, such as ";" or "\\t", not ${JSON.stringify(given)}.`);
+}
+
 function renamesOf(values: Values): Map<string, string> {
-	return new Map(
-		listOf(values, 'rename').map((pair) => {
-			const [, from, to] = /^([^=]+)=(.+)$/.exec(pair) ?? [];
-			if (from === undefined || to === undefined) throw new UsageError(`--rename takes OLD=NEW, not "${pair}".`);
-			return [from, to];
-		}),
-	);
+	const names = new Map<string, string>();
+	for (const pair of listOf(values, 'rename')) {
+		const [, from, to] = /^([^=]+)=(.+)$/.exec(pair) ?? [];
+		if (from === undefined || to === undefined) throw new UsageError(`--rename takes OLD=NEW, not "${pair}".`);
+		if (names.has(from)) throw new UsageError(`--rename gives "${from}" two names.`);
+		names.set(from, to);
+	}
+	return names;
 }
 
 /** The account's id is in the key: `puma_live_<accountid>_<secret>`. */
