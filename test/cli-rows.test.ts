@@ -1,5 +1,16 @@
 import assert from 'node:assert/strict';
-import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import {
+	chmodSync,
+	existsSync,
+	mkdirSync,
+	readdirSync,
+	readFileSync,
+	rmSync,
+	statSync,
+	symlinkSync,
+	writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { COMMANDS } from '../src/cli/commands.ts';
@@ -103,6 +114,17 @@ test('[13.2] what was stored cannot steer the terminal', async () => {
 	assert.equal((await json(['get', 'nasty', id]))[`name${nasty}`], nasty, 'machines get it as it is');
 });
 
+test('[13.2] members that are called as those of every object are shown where they are, and only there', async () => {
+	await good(['add', 'proto', '{"constructor":"c","__proto__":"p","toString":1}']);
+	await ada.add('proto', { n: 1 });
+	const lines = (await good(['get', 'proto'])).split('\n');
+	assert.match(lines[0]!, /^id +constructor +__proto__ +toString +n +updated_at$/);
+	assert.match(lines[1]!, /^\S+ +c +p +1 +\S+$/);
+	assert.match(lines[2]!, /^\S+ +1 +\S+$/);
+	const dry = await good(['import', '-', '--table', 'proto', '--dry-run'], '[{"constructor":1},{"n":2}]');
+	assert.match(dry, /Would add 2 rows/);
+});
+
 test('[13.2] numbers keep all their digits, or are refused', async () => {
 	const row = await good(['add', 'exact', 'n:=1152921504606846976', '--json']);
 	assert.match(row, /"n":1152921504606846976,/);
@@ -173,7 +195,35 @@ test('[13.1] export: to standard output, and to a private file that is whole', a
 	assert.equal(cut.code, 5, cut.err);
 	assert.match(cut.err, /^pumadb export: The connection broke before the export was whole\. Try again\.\n$/);
 	assert.deepEqual(JSON.parse(readFileSync(file, 'utf8')), expected, 'what was there is kept');
-	assert.equal(existsSync(`${file}.partial`), false);
+	const left = readdirSync(home.dir).filter((name) => name.includes('pumadb-export'));
+	assert.deepEqual(left, [], 'and nothing is left over');
+});
+
+test('[13.1] export: only a regular file is replaced, nothing beside it is touched, errors name the asked file', async () => {
+	const beside = join(home.dir, 'kept.json.partial');
+	const target = join(home.dir, 'target');
+	writeFileSync(beside, 'mine');
+	writeFileSync(target, 'mine');
+	await good(['export', join(home.dir, 'kept.json')]);
+	assert.equal(readFileSync(beside, 'utf8'), 'mine');
+	const link = join(home.dir, 'link.json');
+	symlinkSync(target, link);
+	const dangling = join(home.dir, 'dangling.json');
+	symlinkSync('/nowhere/at/all', dangling);
+	const pipe = join(home.dir, 'pipe');
+	assert.equal(spawnSync('mkfifo', [pipe]).status, 0);
+	for (const name of [link, dangling, home.dir, pipe]) {
+		for (const force of [[], ['--force']]) {
+			const { code, err } = await home.run(['export', name, ...force]);
+			assert.equal(code, 2, err);
+			assert.match(err, /^pumadb export: \S+ is not a regular file, so it is not replaced\.[^\n]*\n$/);
+		}
+	}
+	assert.equal(readFileSync(target, 'utf8'), 'mine');
+	const nowhere = join(home.dir, 'no-such-directory', 'all.json');
+	const failed = await home.run(['export', nowhere]);
+	assert.equal(failed.code, 1);
+	assert.equal(failed.err, `pumadb export: ${nowhere} does not exist.\n`);
 });
 
 test('[13.4] keys: a person lists, makes and revokes them; with --email it is the operator', async () => {
@@ -285,6 +335,18 @@ test('[13.5] open makes a link and gives it to the browser, as an argument and t
 		assert.equal(readFileSync(join(home.dir, 'opened'), 'utf8'), out.trim());
 		assert.equal((await fetch(out.trim())).status, 200);
 	}
+	rmSync(join(home.dir, 'opened'));
+	const proxy = await startFaultProxy(server.url);
+	for (const viewer of ['file:///etc/passwd', 'javascript:alert(1)', 'smb://host/share', '--help', '']) {
+		const body = JSON.stringify({ id, viewer_url: viewer });
+		proxy.faults.push({ status: 201, headers: { 'content-type': 'application/json' }, body });
+		const { code, out, err } = await home.run(['open', 'shown', id], { env: { ...env, PUMADB_URL: proxy.url } });
+		assert.equal(code, 1, viewer);
+		assert.equal(out, '');
+		assert.match(err, /no http or https address, so it is not opened\.\n$/);
+	}
+	await proxy.stop();
+	assert.equal(existsSync(join(home.dir, 'opened')), false);
 	const none = await home.run(['open', 'shown'], { env: { PATH: '/nowhere' } });
 	assert.equal(none.code, 1);
 	assert.match(none.err, /No browser could be started here/);
