@@ -98,3 +98,18 @@ test('[12.10] AI SDK: a refusal comes back in words; tables and rows are bounded
 	assert.deepEqual(list, { tables: [] });
 	assert.deepEqual(Object.keys(pumaTools(puma, { readOnly: true })), ['list_tables', 'query']);
 });
+
+test("[12.7] AI SDK: a table's name reaches no other path: a model makes no keys and no links", async () => {
+	const keys = await puma.keys();
+	const steps = ['_keys', '_row_links', '_export'].flatMap((table) => [
+		{ tool: 'add', input: { table, row: { name: 'evil' } } },
+		{ tool: 'query', input: { table } },
+	]);
+	const outputs = (await session(steps)) as { error: { code: string; message: string } }[];
+	assert.equal(outputs.length, steps.length);
+	for (const { error } of outputs) {
+		assert.equal(error.code, 'invalid_table_name');
+		assert.match(error.message, /Send a name such as/);
+	}
+	assert.deepEqual(await puma.keys(), keys);
+});

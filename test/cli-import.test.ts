@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { appendFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, beforeEach, test } from 'node:test';
@@ -95,6 +97,57 @@ test('[13.8] CSV: quotes, line breaks, a byte order mark, any column name; text 
 		{ a: '1,5', b: '2' },
 		{ a: '1,5', b: '2' },
 	]);
+});
+
+test('[13.8] CSV: line ends of both kinds in one file, and a tab written in two characters', async () => {
+	const rows = [
+		{ a: '1', b: 'x' },
+		{ a: '2', b: 'y\rz' },
+		{ a: '3', b: 'q\r\nq' },
+		{ a: '4', b: 'w' },
+	];
+	for (const csv of ['a,b\n1,x\r\n2,y\rz\n3,"q\r\nq"\r\n4,w\n', 'a,b\r\n1,x\n2,y\rz\r\n3,"q\r\nq"\n4,w']) {
+		table = `${table}x`;
+		assert.equal((await into(file('ends.csv', csv))).code, 0);
+		assert.deepEqual(await stored(), rows);
+	}
+	table = `${table}old`;
+	assert.equal((await into(file('old.csv', 'a,b\r1,x\r4,w\r'))).code, 0);
+	assert.deepEqual(await stored(), [rows[0], rows[3]]);
+	table = `${table}tab`;
+	assert.equal((await into(file('tab.txt', 'a\tb\n1\tx\n'), '--format', 'csv', '--delimiter', '\\t')).code, 0);
+	assert.deepEqual(await stored(), [rows[0]]);
+	for (const wrong of ['', 'ab', '"', '\n']) {
+		const { code, err } = await into(file('d.csv', 'a\n1\n'), `--delimiter=${wrong}`);
+		assert.equal(code, 2, err);
+		assert.match(err, /--delimiter takes one character/);
+	}
+});
+
+test('[13.8] --rename loses nothing: not onto a member that is there, and an id that gets another name is kept', async () => {
+	const path = file('renames.json', '[{"a":1,"b":2},{"a":3}]');
+	for (const [flags, says] of [
+		[['a=b'], /row 1: with these --rename both "a" and "b" would be "b"/],
+		[['a=c', 'b=c'], /row 1: [^\n]* both "a" and "b" would be "c"/],
+		[['a=c', 'a=d'], /gives "a" two names/],
+		[['x=y'], /--rename x=y: no row has a member "x"/],
+		[['constructor=y'], /no row has a member "constructor"/],
+	] as const) {
+		const { code, err } = await into(path, ...flags.flatMap((pair) => ['--rename', pair]));
+		assert.equal(code, 2, err);
+		assert.match(err, says);
+	}
+	assert.equal(batches(), 0);
+	assert.equal((await into(path, '--rename', 'a=b', '--rename', 'b=a')).code, 0);
+	assert.deepEqual(await stored(), [{ b: 1, a: 2 }, { b: 3 }]);
+	const rows = await ada.rows(table);
+	const copy = file('renamed.json', JSON.stringify({ rows }));
+	table = `${table}copy`;
+	const { code, err } = await into(copy, '--rename', 'id=old_id', '--rename', 'created_at=made');
+	assert.equal(code, 0, err);
+	const expected = rows.map(({ id, created_at, updated_at: _, ...own }) => ({ old_id: id, made: created_at, ...own }));
+	const byName = (row: unknown) => Object.entries(row as object).toSorted();
+	assert.deepEqual((await stored()).map(byName), expected.map(byName));
 });
 
 test("[13.8] the MCP reference memory server's file: entities and relations, again without doubling", async () => {
@@ -341,4 +394,106 @@ test('[13.10] after a day, when the service may have forgotten the keys, an impo
 	assert.match(old.err, /stopped after 100 rows, too long ago to go on without storing rows twice\.[^\n]*--new/);
 	assert.equal((await into(path, '--new')).code, 0);
 	assert.equal((await stored()).length, 350);
+});
+
+test('[13.9] what does not end is read up to 256 MB, and a signal ends the reading', async () => {
+	// The writer meets a closed pipe (141 is SIGPIPE): the reader did not take all of it.
+	const shell = '< <(head -c 300M /dev/zero; echo $? > head-status); code=$?; wait $!; exit $code';
+	const piped = await home.run(['import', '-', '--table', table], { shell });
+	assert.equal(piped.code, 1);
+	assert.match(piped.err, /^pumadb import: standard input has more than 256 MB\.[^\n]*\n$/);
+	assert.equal(readFileSync(join(home.dir, 'head-status'), 'utf8'), '141\n');
+	const fifo = join(home.dir, 'fifo');
+	assert.equal(spawnSync('mkfifo', [fifo]).status, 0);
+	const writer = spawn('bash', ['-c', 'head -c 300M /dev/zero > "$0"', fifo]);
+	const ended = once(writer, 'close');
+	const large = await into(fifo);
+	assert.equal(large.code, 1);
+	assert.match(large.err, /fifo has more than 256 MB/);
+	assert.deepEqual(await ended, [141, null]);
+	for (const [words, from] of [
+		[['import', fifo, '--table', table], fifo],
+		[['batch', table, fifo], fifo],
+	] as const) {
+		const held = spawn('bash', ['-c', 'exec 3> "$0"; echo "[" >&3; echo open; exec sleep 1000', from]);
+		let open = false;
+		held.stdout.once('data', () => {
+			open = true;
+		});
+		const { code, err } = await home.run(words, { started: (child) => stopWhen(child as never, () => open) });
+		held.kill();
+		assert.equal(code, 130, err);
+		assert.match(err, /^pumadb \w+: Stopped\.\n$/);
+	}
+	assert.equal(batches(), 0);
+});
+
+/** Imports until the first batch is stored and its answer lost, and then stops. */
+async function stopUnanswered(path: string, ...flags: string[]): Promise<void> {
+	let sent = 0;
+	proxy.rule = ({ path: target }) => (target.endsWith('/batch') && ++sent > 0 ? 'answer lost' : undefined);
+	const { code, err } = await home.run(['import', path, ...flags], {
+		started: (child) => stopWhen(child as never, () => sent > 1),
+	});
+	assert.equal(code, 130, err);
+	proxy.rule = undefined;
+}
+
+test('[13.10] an import that almost fills a table goes on, though its rows are there and were never answered', async () => {
+	const path = file('full.json', JSON.stringify(numbered(1000)));
+	await stopUnanswered(path, '--table', table);
+	assert.equal((await stored()).length, 100);
+	const looked = await into(path, '--dry-run');
+	assert.equal(looked.code, 0, looked.err);
+	const { code, err } = await into(path);
+	assert.equal(code, 0, err);
+	assert.deepEqual(await stored(), numbered(1000));
+});
+
+test('[13.10] with other flags an import is not gone on with: its rows would be others', async () => {
+	const path = file(
+		'flags.csv',
+		`n,m\n${numbered(250)
+			.map(({ n }) => `${n},x`)
+			.join('\n')}\n`,
+	);
+	await stopUnanswered(path, '--table', table);
+	for (const other of [
+		['--table', table, '--typed'],
+		['--table', table, '--rename', 'n=number'],
+		['--table', table, '--delimiter', ';'],
+		['--table', table, '--key', 'n'],
+		['--table', `${table}other`],
+	]) {
+		const { code, err } = await load(path, ...other);
+		assert.equal(code, 2, other.join(' '));
+		assert.match(
+			err,
+			/with other flags stopped after 0 rows[^\n]*Use the same flags [^\n]*, or --new to begin anew\.\n$/,
+		);
+	}
+	assert.equal((await stored()).length, 100);
+	assert.equal((await into(path)).code, 0);
+	assert.equal((await stored()).length, 250);
+	table = `${table}keyed`;
+	await stopUnanswered(path, '--table', table, '--key', 'n');
+	assert.equal((await into(path)).code, 2, 'nor one that upserted');
+	assert.equal((await into(path, '--key', 'n')).code, 0);
+	assert.equal((await stored()).length, 250);
+	table = `${table}new`;
+	await stopUnanswered(path, '--table', table);
+	assert.equal((await into(path, '--typed', '--new')).code, 0);
+	assert.equal((await stored()).length, 350);
+});
+
+test('[13.10] one import that is started twice at the same time stores its rows once', async () => {
+	const path = file('twice.json', JSON.stringify(numbered(450)));
+	const begun = (): number => proxy.seen.filter(({ path: target }) => target === '/openapi.json').length;
+	// Neither may begin its run before the other has looked, nor come to its end before the other has begun.
+	proxy.rule = ({ path: target }) =>
+		(target === '/v1/_tables' && begun() < 2) || (target.endsWith('/batch') && batches() < 4) ? 'dropped' : undefined;
+	const both = await Promise.all([into(path), into(path)]);
+	for (const { code, err } of both) assert.equal(code, 0, err);
+	assert.deepEqual(await stored(), numbered(450));
+	assert.deepEqual(journals(), []);
 });

@@ -1,5 +1,16 @@
 import assert from 'node:assert/strict';
-import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import {
+	chmodSync,
+	existsSync,
+	mkdirSync,
+	readdirSync,
+	readFileSync,
+	rmSync,
+	statSync,
+	symlinkSync,
+	writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { COMMANDS } from '../src/cli/commands.ts';
@@ -57,6 +68,23 @@ test('[13.1] add, get, update, upsert, delete, versions, restore: a session, for
 	assert.deepEqual(await json(['tables']), { tables: [{ name: 'tasks', rows: 3 }] });
 });
 
+test("[12.7] a table's name reaches no other path: no key is made, nothing is printed", async () => {
+	const keys = await json(['keys', 'list']);
+	for (const name of ['_keys', '_row_links', '_export', '_tables']) {
+		for (const args of [
+			['add', name, 'name=evil'],
+			['get', name],
+			['upsert', name, '--key', 'name', 'name=evil'],
+		]) {
+			const { code, out, err } = await home.run(args);
+			assert.equal(code, 1, args.join(' '));
+			assert.equal(out, '');
+			assert.match(err, /^pumadb \w+: A table name is a letter followed by [^\n]*\n$/);
+		}
+	}
+	assert.deepEqual(await json(['keys', 'list']), keys);
+});
+
 test('[13.2] the same for people: tables, and rows member by member', async () => {
 	const { id } = await ada.add('people', { name: 'Ada', bio: 'first\nsecond', 名前: '愛田' });
 	await ada.add('people', { name: 'Grace', size: 2 });
@@ -84,6 +112,17 @@ test('[13.2] what was stored cannot steer the terminal', async () => {
 	}
 	assert.match(await good(['get', 'nasty']), /\\u\{1b\}\[2J\\u\{202e\}evil\\u\{d\}/);
 	assert.equal((await json(['get', 'nasty', id]))[`name${nasty}`], nasty, 'machines get it as it is');
+});
+
+test('[13.2] members that are called as those of every object are shown where they are, and only there', async () => {
+	await good(['add', 'proto', '{"constructor":"c","__proto__":"p","toString":1}']);
+	await ada.add('proto', { n: 1 });
+	const lines = (await good(['get', 'proto'])).split('\n');
+	assert.match(lines[0]!, /^id +constructor +__proto__ +toString +n +updated_at$/);
+	assert.match(lines[1]!, /^\S+ +c +p +1 +\S+$/);
+	assert.match(lines[2]!, /^\S+ +1 +\S+$/);
+	const dry = await good(['import', '-', '--table', 'proto', '--dry-run'], '[{"constructor":1},{"n":2}]');
+	assert.match(dry, /Would add 2 rows/);
 });
 
 test('[13.2] numbers keep all their digits, or are refused', async () => {
@@ -115,6 +154,23 @@ test('[13.1] batch: a file, a line each, or standard input; all or nothing', asy
 	assert.equal((await home.run(['batch', 'batches'], { input: '"x"' })).code, 2);
 });
 
+test('[13.1] what is no UTF-8 is refused, not stored as something else', async () => {
+	const bytes = Buffer.from('[{"action":"add","row":{"name":"caf\xe9"}}]', 'latin1');
+	const file = join(home.dir, 'latin1.json');
+	writeFileSync(file, bytes);
+	for (const [args, input] of [
+		[['batch', 'latin', file]],
+		[['batch', 'latin'], bytes],
+		[['add', 'latin', '-'], Buffer.from('{"name":"caf\xe9"}', 'latin1')],
+		[['get', 'latin', '-'], Buffer.from('{"name":"caf\xe9"}', 'latin1')],
+	] as const) {
+		const { code, err } = await home.run(args, input === undefined ? {} : { input });
+		assert.equal(code, 1, err);
+		assert.match(err, /^pumadb \w+: [^\n]* is not UTF-8 \(line 1\)\.[^\n]*\n$/);
+	}
+	assert.deepEqual(await ada.rows('latin'), []);
+});
+
 test('[13.1] add with an idempotency key stores once', async () => {
 	const first = await json(['add', 'once', 'n:=1', '--idempotency-key', 'k']);
 	assert.deepEqual(await json(['add', 'once', 'n:=1', '--idempotency-key', 'k']), first);
@@ -139,7 +195,35 @@ test('[13.1] export: to standard output, and to a private file that is whole', a
 	assert.equal(cut.code, 5, cut.err);
 	assert.match(cut.err, /^pumadb export: The connection broke before the export was whole\. Try again\.\n$/);
 	assert.deepEqual(JSON.parse(readFileSync(file, 'utf8')), expected, 'what was there is kept');
-	assert.equal(existsSync(`${file}.partial`), false);
+	const left = readdirSync(home.dir).filter((name) => name.includes('pumadb-export'));
+	assert.deepEqual(left, [], 'and nothing is left over');
+});
+
+test('[13.1] export: only a regular file is replaced, nothing beside it is touched, errors name the asked file', async () => {
+	const beside = join(home.dir, 'kept.json.partial');
+	const target = join(home.dir, 'target');
+	writeFileSync(beside, 'mine');
+	writeFileSync(target, 'mine');
+	await good(['export', join(home.dir, 'kept.json')]);
+	assert.equal(readFileSync(beside, 'utf8'), 'mine');
+	const link = join(home.dir, 'link.json');
+	symlinkSync(target, link);
+	const dangling = join(home.dir, 'dangling.json');
+	symlinkSync('/nowhere/at/all', dangling);
+	const pipe = join(home.dir, 'pipe');
+	assert.equal(spawnSync('mkfifo', [pipe]).status, 0);
+	for (const name of [link, dangling, home.dir, pipe]) {
+		for (const force of [[], ['--force']]) {
+			const { code, err } = await home.run(['export', name, ...force]);
+			assert.equal(code, 2, err);
+			assert.match(err, /^pumadb export: \S+ is not a regular file, so it is not replaced\.[^\n]*\n$/);
+		}
+	}
+	assert.equal(readFileSync(target, 'utf8'), 'mine');
+	const nowhere = join(home.dir, 'no-such-directory', 'all.json');
+	const failed = await home.run(['export', nowhere]);
+	assert.equal(failed.code, 1);
+	assert.equal(failed.err, `pumadb export: ${nowhere} does not exist.\n`);
 });
 
 test('[13.4] keys: a person lists, makes and revokes them; with --email it is the operator', async () => {
@@ -251,6 +335,18 @@ test('[13.5] open makes a link and gives it to the browser, as an argument and t
 		assert.equal(readFileSync(join(home.dir, 'opened'), 'utf8'), out.trim());
 		assert.equal((await fetch(out.trim())).status, 200);
 	}
+	rmSync(join(home.dir, 'opened'));
+	const proxy = await startFaultProxy(server.url);
+	for (const viewer of ['file:///etc/passwd', 'javascript:alert(1)', 'smb://host/share', '--help', '']) {
+		const body = JSON.stringify({ id, viewer_url: viewer });
+		proxy.faults.push({ status: 201, headers: { 'content-type': 'application/json' }, body });
+		const { code, out, err } = await home.run(['open', 'shown', id], { env: { ...env, PUMADB_URL: proxy.url } });
+		assert.equal(code, 1, viewer);
+		assert.equal(out, '');
+		assert.match(err, /no http or https address, so it is not opened\.\n$/);
+	}
+	await proxy.stop();
+	assert.equal(existsSync(join(home.dir, 'opened')), false);
 	const none = await home.run(['open', 'shown'], { env: { PATH: '/nowhere' } });
 	assert.equal(none.code, 1);
 	assert.match(none.err, /No browser could be started here/);

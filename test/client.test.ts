@@ -289,11 +289,47 @@ test('[12.7] an address that is none, and names that would lead to another path,
 		assert.throws(() => new Puma({ url, apiKey: ada.key }), { code: 'invalid_request' }, url);
 	}
 	assert.equal(new Puma({ url: 'https://memory.example.com/' }).url, 'https://memory.example.com');
-	for (const name of ['', '.', '..']) {
-		await assert.rejects(puma.table(name).query(), { code: 'invalid_request' });
-		await assert.rejects(puma.revokeKey(name), { code: 'invalid_request' });
+	for (const name of ['', '.', '..']) await assert.rejects(puma.revokeKey(name), { code: 'invalid_request' });
+});
+
+test("[12.7] no table's name reaches the service's other paths: it is refused before anything is sent", async () => {
+	let sent = 0;
+	const counting = new Puma({
+		url: server.url,
+		apiKey: ada.key,
+		fetch: (...args) => {
+			sent++;
+			return fetch(...args);
+		},
+	});
+	const keys = await puma.keys();
+	const names = [
+		'_keys',
+		'_row_links',
+		'_export',
+		'_tables',
+		'',
+		'.',
+		'..',
+		'../_keys',
+		'a/b',
+		'a\n',
+		'é',
+		'a'.repeat(65),
+	];
+	for (const name of names) {
+		const table = counting.table(name);
+		const refusal = { name: 'PumaError', code: 'invalid_table_name', status: undefined };
+		await assert.rejects(table.add({ name: 'evil' }), refusal, name);
+		await assert.rejects(table.query(), refusal, name);
+		await assert.rejects(table.count(), refusal, name);
+		await assert.rejects(table.upsert('name', { name: 'evil' }), refusal, name);
+		await assert.rejects(table.deleteWhere({ id: keys[0]!.id }), refusal, name);
+		await assert.rejects(table.batch([{ action: 'add', row: { name: 'evil' } }]), refusal, name);
 	}
-	await assert.rejects(puma.table('../_keys').query(), { code: 'invalid_table_name' });
+	assert.equal(sent, 0);
+	assert.deepEqual(await puma.keys(), keys);
+	assert.deepEqual(await counting.table('a'.repeat(64)).query(), []);
 });
 
 test('[12.1] small: at most 5 KB compressed, and nothing is imported', async (t) => {

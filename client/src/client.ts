@@ -153,7 +153,7 @@ export class Puma {
 
 	#request(id: Id, input: CallInput): Request {
 		const [method, path] = PATHS[id];
-		const target = path.replace('{table}', () => segment(input.table)).replace('{id}', () => segment(input.id));
+		const target = path.replace('{table}', () => tableName(input.table)).replace('{id}', () => segment(input.id));
 		const pairs = Object.entries(input.query ?? {}).filter(([, value]) => value !== undefined);
 		const query = new URLSearchParams(pairs as [string, string][]).toString();
 		const changes = method !== 'GET' && !READS.has(id);
@@ -192,10 +192,23 @@ function plainKey(text: string): string {
 	throw new PumaError('invalid_api_key', 'apiKey is empty or has characters that no API key has.');
 }
 
+/** As the contract has it. In the same place of a path other names are the service's own, such as `_keys`, and no table may reach them. */
+const TABLE_NAME = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/;
+
+/** A table's name as a path's segment. @throws PumaError invalid_table_name, before anything is sent */
+function tableName(name: unknown): string {
+	if (typeof name === 'string' && TABLE_NAME.test(name)) return name;
+	throw new PumaError(
+		'invalid_table_name',
+		'A table name is a letter followed by up to 63 letters, digits, "_" or "-". Send a name such as "notes".',
+		{ details: { table: String(name).slice(0, 100), pattern: TABLE_NAME.source } },
+	);
+}
+
 /** A path's segment. URLs give `.` and `..` a meaning of their own, however they are written. */
 function segment(text = ''): string {
 	if (text !== '' && text !== '.' && text !== '..') return encodeURIComponent(text);
-	throw new PumaError('invalid_request', `${JSON.stringify(text)} names nothing: give the name of a table or an id.`);
+	throw new PumaError('invalid_request', `${JSON.stringify(text)} names nothing: give an id.`);
 }
 
 function isBrowserPage(): boolean {

@@ -1,17 +1,15 @@
-import { readFileSync } from 'node:fs';
-import { text as readText } from 'node:stream/consumers';
 import type { AnyRow, BatchOperation } from '../../client/src/index.ts';
 import { textOf, UsageError, type Values } from './command.ts';
 import { connect } from './connect.ts';
 import { parseJson } from './members.ts';
 import { answer } from './output.ts';
+import { readText } from './read-text.ts';
 import type { Surroundings } from './surroundings.ts';
 
 /** Runs several writes on one table, all of them or none. */
 export async function batch(values: Values, [name, file]: readonly string[], around: Surroundings): Promise<number> {
-	const stdin = file === undefined || file === '-';
-	const text = stdin ? await readText(around.stdin) : readFileSync(file, 'utf8');
-	const operations = operationsIn(text, stdin ? 'Standard input' : file);
+	const source = await readText(file ?? '-', around);
+	const operations = operationsIn(source.text, source.name);
 	const options = { idempotencyKey: textOf(values, 'idempotency-key') };
 	const results = await connect(around).table(name!).batch(operations, options);
 	const told = results.map((result, index) => ({ index, action: operations[index]!.action, result }));

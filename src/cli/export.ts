@@ -1,4 +1,6 @@
-import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { closeSync, fsyncSync, lstatSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { PumaError } from '../../client/src/index.ts';
 import { UsageError, type Values } from './command.ts';
 import { connect } from './connect.ts';
@@ -12,13 +14,17 @@ export async function exportTables(values: Values, [file]: readonly string[], ar
 		await write(around, '\n');
 		return 0;
 	}
-	if (existsSync(file) && !values.force)
+	const there = lstatSync(file, { throwIfNoEntry: false });
+	// A device, a pipe or a link would be gone, with a file in its place.
+	if (there?.isFile() === false)
+		throw new UsageError(`${file} is not a regular file, so it is not replaced. Name another, or use standard output.`);
+	if (there !== undefined && !values.force)
 		throw new UsageError(`${file} exists already. Name another file, or say --force.`);
-	const partial = `${file}.partial`;
+	const partial = join(dirname(file), `.pumadb-export-${randomUUID()}`);
 	let bytes = 0;
 	try {
 		// Memories are private unless somebody says otherwise.
-		const fd = openSync(partial, 'w', 0o600);
+		const fd = openSync(partial, 'wx', 0o600);
 		try {
 			for await (const chunk of exported(around)) {
 				for (let at = 0; at < chunk.length; ) at += writeSync(fd, chunk, at);
@@ -31,10 +37,17 @@ export async function exportTables(values: Values, [file]: readonly string[], ar
 		renameSync(partial, file);
 	} catch (error) {
 		rmSync(partial, { force: true });
-		throw error;
+		throw named(error, partial, file);
 	}
 	await write(around, values.json ? `${JSON.stringify({ file, bytes })}\n` : `Wrote ${file} (${bytes} bytes).\n`);
 	return 0;
+}
+
+/** The system's error, with the file that was asked for in place of the one that stands for it. */
+function named(error: unknown, partial: string, file: string): unknown {
+	const { syscall, message } = error as NodeJS.ErrnoException;
+	if (syscall === undefined) return error;
+	return Object.assign(error as Error, { path: file, message: message.replaceAll(partial, file) });
 }
 
 /** The export's bytes. @throws PumaError connection_failed where they end too early */

@@ -124,7 +124,12 @@ function readCsv({ text, name }: Source, { typed, delimiter }: ReadOptions): Fou
 	const separator = delimiter ?? (/\.tsv$/i.test(name) ? '\t' : ',');
 	let records: { record: string[]; info: { lines: number } }[];
 	try {
-		records = parseCsv(text, { delimiter: separator, skip_empty_lines: true, info: true }) as never;
+		records = parseCsv(text, {
+			delimiter: separator,
+			record_delimiter: lineEndsOf(text),
+			skip_empty_lines: true,
+			info: true,
+		}) as never;
 	} catch (error) {
 		if (error instanceof CsvError) throw new Error(`${name} is not CSV: ${error.message}.`);
 		throw error;
@@ -143,6 +148,11 @@ function readCsv({ text, name }: Source, { typed, delimiter }: ReadOptions): Fou
 		members: Object.fromEntries(names.map((column, index) => [column, cellOf(record[index]!, typed)])),
 		place: `line ${info.lines}`,
 	}));
+}
+
+/** Lines may end in both of today's ways in one file. A lone carriage return is a part of its cell, unless the first line ends with one. */
+function lineEndsOf(text: string): string[] {
+	return /\r\n|\n|\r/.exec(text)?.[0] === '\r' ? ['\r\n', '\n', '\r'] : ['\r\n', '\n'];
 }
 
 /** A text; where types are wanted, the number, boolean or null that it spells, if that is spelled as JSON would. */

@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { readFileSync, rmSync } from 'node:fs';
+import { linkSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { writePrivate, xdgDirectory } from './login-file.ts';
 import type { Surroundings } from './surroundings.ts';
@@ -12,8 +12,10 @@ export interface JournalEntry {
 	readonly run: string;
 	/** Milliseconds since the epoch. */
 	readonly startedAt: number;
-	/** SHA-256 of the source and of how it is read. */
+	/** SHA-256 of the source. */
 	readonly digest: string;
+	/** SHA-256 of the flags by which the source becomes rows. With others the rows, and their keys, would be others. */
+	readonly flags: string;
 	/** Rows from the beginning whose storing was answered. */
 	readonly done: number;
 }
@@ -26,7 +28,7 @@ export class ImportJournal {
 	readonly #path: string;
 	readonly #clock: () => number;
 
-	/** @param identity tells imports apart: server, account, table, source */
+	/** @param identity tells imports apart: server, account, source */
 	constructor(identity: readonly string[], { env, clock }: Surroundings) {
 		const name = createHash('sha256').update(JSON.stringify(identity)).digest('hex').slice(0, 32);
 		this.#path = join(xdgDirectory(env, 'XDG_STATE_HOME', '.local/state'), 'imports', `${name}.json`);
@@ -50,9 +52,24 @@ export class ImportJournal {
 		return this.#clock() - startedAt < TRUSTED_MS;
 	}
 
-	/** An entry for an import that begins; it is not written yet. */
-	newEntry(digest: string): JournalEntry {
-		return { run: randomUUID(), startedAt: this.#clock(), digest, done: 0 };
+	/**
+	 * Begins an import. Of two that begin at the same time one makes the entry and the other gets it: with the same run their rows have
+	 * the same keys, and are stored once.
+	 */
+	begin(digest: string, flags: string): JournalEntry {
+		const entry = { run: randomUUID(), startedAt: this.#clock(), digest, flags, done: 0 };
+		// Made whole under a name of its own first: nobody can read half of it.
+		const own = `${this.#path}.${entry.run}`;
+		writePrivate(own, JSON.stringify(entry));
+		try {
+			for (;;) {
+				if (linked(own, this.#path)) return entry;
+				const other = this.read();
+				if (other !== undefined) return other;
+			}
+		} finally {
+			rmSync(own, { force: true });
+		}
 	}
 
 	write(entry: JournalEntry): void {
@@ -61,5 +78,16 @@ export class ImportJournal {
 
 	end(): void {
 		rmSync(this.#path, { force: true });
+	}
+}
+
+/** Gives a file a second name. @returns false where there is a file of that name */
+function linked(from: string, to: string): boolean {
+	try {
+		linkSync(from, to);
+		return true;
+	} catch (error) {
+		if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+		throw error;
 	}
 }

@@ -4,6 +4,7 @@ import { JsonDocument, type JsonObject } from '../domain/json.ts';
 import { checkRow, ownText, rowBytes, SYSTEM_MEMBERS } from '../domain/row.ts';
 import { Refusal } from '../errors.ts';
 import { checkTableName } from '../operations/input.ts';
+import { UsageError } from './command.ts';
 import type { FoundRow, Group } from './import-formats.ts';
 import { isId, type Members } from './members.ts';
 import { counted } from './table-text.ts';
@@ -30,12 +31,14 @@ export function planImport(groups: readonly Group[], limits: Limits, rename: Rea
 	const rows: PlannedRow[] = [];
 	const seen = new Map<string, number>();
 	let renewed = 0;
+	const used = new Set<string>();
 	for (const { table, key, rows: found } of groups) {
 		inPlace(table, () => checkTableName(table));
 		for (const { members: given, place } of found) {
-			const own = withoutIdentity(given);
+			const own = withoutIdentity(given, rename);
 			if (own !== given) renewed++;
-			const members = renamed(own, rename);
+			const members = renamed(own, rename, place);
+			for (const name of rename.keys()) if (Object.hasOwn(own, name)) used.add(name);
 			const text = checked(members, place, limits);
 			if (key !== undefined) checkKey(members, key, place);
 			const digest = hash('sha256', `${table}\n${text}`, 'base64url');
@@ -43,6 +46,10 @@ export function planImport(groups: readonly Group[], limits: Limits, rename: Rea
 			seen.set(digest, before + 1);
 			rows.push({ table, key, members, place, bytes: rowBytes(text), fingerprint: `${digest}-${before}` });
 		}
+	}
+	const unused = [...rename.keys()].find((name) => !used.has(name));
+	if (unused !== undefined && rows.length > 0) {
+		throw new UsageError(`--rename ${unused}=${rename.get(unused)}: no row has a member "${unused}".`);
 	}
 	return { rows, renewed };
 }
@@ -79,27 +86,41 @@ function inPlace<T>(place: string, check: () => T): T {
 	}
 }
 
-/** A row of a pumaDB has an id and two times that belong to the place where it was stored. */
-function withoutIdentity(members: Members): Members {
+/** A row of a pumaDB has an id and two times that belong to the place where it was stored; those that get other names are kept. */
+function withoutIdentity(members: Members, names: ReadonlyMap<string, string>): Members {
 	const { id, created_at: created, updated_at: updated } = members;
 	const stamp = (value: unknown): boolean => typeof value === 'string' && /^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(value);
 	if (typeof id !== 'string' || !isId(id) || !stamp(created) || !stamp(updated)) return members;
-	return Object.fromEntries(Object.entries(members).filter(([name]) => !SYSTEM_MEMBERS.includes(name)));
+	return Object.fromEntries(
+		Object.entries(members).filter(([name]) => !SYSTEM_MEMBERS.includes(name) || names.has(name)),
+	);
 }
 
-function renamed(members: Members, names: ReadonlyMap<string, string>): Members {
+/** @throws UsageError where two members would have one name, and the value of one be lost */
+function renamed(members: Members, names: ReadonlyMap<string, string>, place: string): Members {
 	if (names.size === 0) return members;
-	return Object.fromEntries(Object.entries(members).map(([name, value]) => [names.get(name) ?? name, value]));
+	const taken = new Map<string, string>();
+	const entries = Object.entries(members).map(([old, value]) => {
+		const name = names.get(old) ?? old;
+		const other = taken.get(name);
+		if (other !== undefined) {
+			throw new UsageError(
+				`${place}: with these --rename both "${other}" and "${old}" would be "${name}". Take a name that no other member has.`,
+			);
+		}
+		taken.set(name, old);
+		return [name, value];
+	});
+	return Object.fromEntries(entries);
 }
 
 /**
- * What does not fit, before anything is sent.
- * @param alreadyStored rows of the plan's beginning that are in the tables by now
+ * What does not fit, before anything is sent. Not for an import that goes on: which of the rows that are there are its own, with those
+ * whose answer was lost, only the service knows.
  * @throws Error
  */
 export function requireRoom(
 	plan: Plan,
-	alreadyStored: number,
 	tables: readonly { readonly name: string; readonly rows: number }[],
 	limits: Limits,
 ): void {
@@ -113,7 +134,7 @@ export function requireRoom(
 		const least = upserted ? 0 : there;
 		const adding = upserted
 			? new Set(rows.map(({ key, members }) => stringifyExact(key!.map((name) => members[name])))).size
-			: rows.length - plan.rows.slice(0, alreadyStored).filter((row) => row.table === table).length;
+			: rows.length;
 		if (least + adding <= most) continue;
 		throw new Error(
 			`${table} may have ${counted(most, 'row')} and has ${there}, so ${counted(adding, 'row')} more do not fit. Nothing was sent.`,
@@ -126,7 +147,7 @@ export function requireRoom(
 			`The account may have ${counted(limits.maxTables, 'table')} and has ${live}, so ${fresh.join(', ')} would be too many. Nothing was sent.`,
 		);
 	}
-	const bytes = plan.rows.slice(alreadyStored).reduce((sum, row) => sum + row.bytes, 0);
+	const bytes = plan.rows.reduce((sum, row) => sum + row.bytes, 0);
 	if (limits.maxAccountBytes !== null && bytes > limits.maxAccountBytes) {
 		throw new Error(
 			`The rows have ${counted(bytes, 'byte')}, and an account may have ${counted(limits.maxAccountBytes, 'byte')}. Nothing was sent.`,

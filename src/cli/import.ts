@@ -45,26 +45,22 @@ export async function importRows(values: Values, [file]: readonly string[], arou
 		);
 	}
 	const plan = planImport(groups, limits, rename);
-	const journal = new ImportJournal(
-		[puma.url, accountIdOf(account), textOf(values, 'table') ?? '', source.identity],
-		around,
-	);
-	const digest = digestOf(source, values);
-	const entry = values['dry-run'] ? undefined : openJournal(journal, digest, source, values, plan, around);
-	const start = entry?.digest === digest ? entry.done : 0;
-	requireRoom(plan, entry?.done ?? 0, await puma.tables(), limits);
+	const journal = new ImportJournal([puma.url, accountIdOf(account), source.identity], around);
+	const known = values.new ? undefined : journal.read();
+	if (known === undefined) requireRoom(plan, await puma.tables(), limits);
 	if (plan.renewed > 0)
 		around.complain(`${counted(plan.renewed, 'row')} came with id, created_at and updated_at, which are given anew.`);
 	if (values['dry-run']) return tellPlan(plan, values, around);
-	if (entry !== undefined) journal.write(entry);
-	progress.done = start;
+	const entry = openJournal(journal, known, source, values, plan, around);
+	const { digest } = source;
+	progress.done = entry.digest === digest ? entry.done : 0;
 	progress.current = new Progress(around, plan.rows.length);
 	try {
-		for (const batch of batchesOf(plan.rows, start, limits.maxBatchOperations ?? 100)) {
+		for (const batch of batchesOf(plan.rows, progress.done, limits.maxBatchOperations ?? 100)) {
 			progress.current.show(progress.done);
 			await sendBatch(puma, batch, entry);
 			progress.done += batch.length;
-			if (entry !== undefined) journal.write({ ...entry, digest, done: progress.done });
+			journal.write({ ...entry, digest, done: progress.done });
 		}
 	} catch (error) {
 		progress.current.clear();
@@ -95,18 +91,28 @@ function readOptionsOf(values: Values) {
 		table: textOf(values, 'table'),
 		key: key.length === 0 ? undefined : key,
 		typed: values.typed === true,
-		delimiter: textOf(values, 'delimiter'),
+		delimiter: delimiterOf(values),
 	};
 }
 
+/** A character; a tab also as shells and people write it, in two. */
+function delimiterOf(values: Values): string | undefined {
+	const given = textOf(values, 'delimiter');
+	if (given === undefined) return undefined;
+	const delimiter = given === '\\t' ? '\t' : given;
+	if (/^[^"\r\n]$/u.test(delimiter)) return delimiter;
+	throw new UsageError(`--delimiter takes one character, such as ";" or "\\t", not ${JSON.stringify(given)}.`);
+}
+
 function renamesOf(values: Values): Map<string, string> {
-	return new Map(
-		listOf(values, 'rename').map((pair) => {
-			const [, from, to] = /^([^=]+)=(.+)$/.exec(pair) ?? [];
-			if (from === undefined || to === undefined) throw new UsageError(`--rename takes OLD=NEW, not "${pair}".`);
-			return [from, to];
-		}),
-	);
+	const names = new Map<string, string>();
+	for (const pair of listOf(values, 'rename')) {
+		const [, from, to] = /^([^=]+)=(.+)$/.exec(pair) ?? [];
+		if (from === undefined || to === undefined) throw new UsageError(`--rename takes OLD=NEW, not "${pair}".`);
+		if (names.has(from)) throw new UsageError(`--rename gives "${from}" two names.`);
+		names.set(from, to);
+	}
+	return names;
 }
 
 /** The account's id is in the key: `puma_live_<accountid>_<secret>`. */
@@ -114,32 +120,40 @@ function accountIdOf({ apiKey }: Account): string {
 	return apiKey.split('_')[2] ?? '';
 }
 
-function digestOf(source: Source, { format, rename, typed, delimiter }: Values): string {
+/** SHA-256 of all that says which rows a source has, and where they go. */
+function flagsOf({ format, table, key, rename, typed, delimiter }: Values): string {
 	return createHash('sha256')
-		.update(JSON.stringify([source.digest, format, rename, typed, delimiter]))
+		.update(JSON.stringify([format, table, key, rename, typed, delimiter]))
 		.digest('hex');
 }
 
-/** The entry of this import: a new one, or that of the one to go on with. None for upserts, which may be sent again as they are. */
+/** The entry of this import: that of the one to go on with, or a new one. @throws UsageError, Error where it cannot be gone on with */
 function openJournal(
 	journal: ImportJournal,
-	digest: string,
+	known: JournalEntry | undefined,
 	source: Source,
 	values: Values,
 	plan: Plan,
 	around: Surroundings,
-): JournalEntry | undefined {
-	if (plan.rows.length === 0 || plan.rows[0]!.key !== undefined) return undefined;
+): JournalEntry {
 	if (values.new) journal.end();
-	const entry = journal.read();
-	if (entry === undefined) return journal.newEntry(digest);
+	const flags = flagsOf(values);
+	const entry = known ?? journal.begin(source.digest, flags);
+	if (entry.flags !== flags) {
+		throw new UsageError(
+			`An import of ${source.name} with other flags stopped after ${counted(entry.done, 'row')}, or is running: with these its rows would be stored twice. Use the same flags (--table, --key, --format, --rename, --typed, --delimiter) to go on, or --new to begin anew.`,
+		);
+	}
+	// Upserts say the same however often they are sent, and need nothing that the service may forget.
+	if (plan.rows.every(({ key }) => key !== undefined)) return entry;
 	if (!journal.isFresh(entry)) {
 		throw new Error(
 			`An import of ${source.name} stopped after ${counted(entry.done, 'row')}, too long ago to go on without storing rows twice. Look at what is there, then begin anew by --new, with the rows that are missing.`,
 		);
 	}
-	if (entry.done === 0) return { ...entry, digest };
-	if (entry.digest === digest) around.complain(`Going on after ${counted(entry.done, 'row')} that are stored already.`);
+	if (entry.done === 0) return entry;
+	if (entry.digest === source.digest)
+		around.complain(`Going on after ${counted(entry.done, 'row')} that are stored already.`);
 	else
 		around.complain(
 			`${source.name} has changed since its import stopped: rows that are stored already and did not change are not stored again.`,
@@ -182,10 +196,10 @@ function* batchesOf(rows: readonly PlannedRow[], start: number, most: number): G
 	if (batch.length > 0) yield batch;
 }
 
-async function sendBatch(puma: Puma, rows: readonly PlannedRow[], entry: JournalEntry | undefined): Promise<void> {
+async function sendBatch(puma: Puma, rows: readonly PlannedRow[], entry: JournalEntry): Promise<void> {
 	const operations = rows.map(({ key, members, fingerprint }) =>
 		key === undefined
-			? { action: 'add' as const, row: members, idempotencyKey: `${entry!.run}-${fingerprint}` }
+			? { action: 'add' as const, row: members, idempotencyKey: `${entry.run}-${fingerprint}` }
 			: { action: 'upsert' as const, key, row: members },
 	);
 	try {

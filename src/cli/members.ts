@@ -1,6 +1,6 @@
-import { text as readText } from 'node:stream/consumers';
 import { PumaError, parseExact, type Scalar } from '../../client/src/index.ts';
 import { UsageError } from './command.ts';
+import { readText } from './read-text.ts';
 import type { Surroundings } from './surroundings.ts';
 
 /** How members are written on the command line, for rows, patches and filters alike. */
@@ -13,7 +13,10 @@ export type Members = Record<string, unknown>;
 
 /** Reads members from arguments. @throws UsageError; PumaError for a number that would not stay what it is */
 export async function readMembers(args: readonly string[], around: Surroundings): Promise<Members> {
-	if (args.length === 1 && args[0] === '-') return objectOf(await readText(around.stdin), 'Standard input');
+	if (args.length === 1 && args[0] === '-') {
+		const { text, name } = await readText('-', around);
+		return objectOf(text, name);
+	}
 	if (args.length === 1 && args[0]!.trimStart().startsWith('{')) return objectOf(args[0]!, 'The argument');
 	const members: Members = Object.create(null);
 	for (const arg of args) {

@@ -22,6 +22,9 @@ export async function open(values: Values, [name, ...rest]: readonly string[], a
 		const sort = textOf(values, 'sort') as `-${string}` | undefined;
 		return table.queryLink({ filter, sort, limit: wholeNumber(textOf(values, 'limit'), '--limit') });
 	})();
+	// The system would start whatever program is there for another scheme.
+	if (!/^https?:$/.test(URL.parse(link.viewer_url)?.protocol ?? ''))
+		throw new Error('The server answered a link that is no http or https address, so it is not opened.');
 	await answer(around, values, link, () => link.viewer_url);
 	if (values.print || values.json) return 0;
 	if (await openBrowser(link.viewer_url)) return 0;

@@ -28,7 +28,10 @@ export function visible(text: string, keepLines = false): string {
  * @param width characters of a line, where a terminal sets a bound: the widest columns are cut until it fits
  */
 export function tableText(rows: readonly Row[], columns: readonly string[], width = Number.POSITIVE_INFINITY): string {
-	const cells = [columns.map((name) => visible(name)), ...rows.map((row) => columns.map((name) => cellOf(row[name])))];
+	const cells = [
+		columns.map((name) => visible(name)),
+		...rows.map((row) => columns.map((name) => cellOf(Object.hasOwn(row, name) ? row[name] : undefined))),
+	];
 	const widths = columns.map((_, index) =>
 		Math.min(MAX_CELL_WIDTH, Math.max(...cells.map((line) => stringWidth(line[index]!)))),
 	);
