@@ -191,6 +191,42 @@ test('[13.7] delete shows what will go and asks; no deletes nothing, yes deletes
 	);
 });
 
+test('[13.7] delete keeps to the batches that the server takes, outlasts a lost answer, and says how far it came', {
+	skip: skip ?? false,
+}, async () => {
+	const own = await startServer({ ...NO_RATE_LIMITS, PUMADB_MAX_BATCH_OPERATIONS: '20' });
+	const proxy = await startFaultProxy(own.url);
+	const eve = await signIn(own);
+	const home = makeHome({ PUMADB_URL: proxy.url, PUMADB_API_KEY: eve.key });
+	for (let n = 0; n < 50; n++) await eve.add('going', { n, status: n < 45 ? 'done' : 'open' });
+	const answeredYes = async () => {
+		const command = home.onTerminal(['delete', 'going', 'status=done']);
+		await command.see(/\[y\/N\] /);
+		command.type('y\r');
+		return { code: await command.ended, screen: command.screen().replaceAll('\r\n', '\n') };
+	};
+	let batch = 0;
+	const full = {
+		status: 413,
+		headers: { 'content-type': 'application/json' },
+		body: '{"error":{"code":"account_full","message":"The account is full."}}',
+	};
+	proxy.rule = ({ path }) => (path.endsWith('/batch') && ++batch === 2 ? full : undefined);
+	const failed = await answeredYes();
+	assert.equal(failed.code, 1, failed.screen);
+	assert.match(failed.screen, /\npumadb delete: The account is full\. 20 of 45 rows are deleted\.\n/);
+	assert.equal((await eve.rows('going')).length, 30);
+	batch = 0;
+	proxy.rule = ({ path }) => (path.endsWith('/batch') && ++batch === 1 ? 'answer lost' : undefined);
+	const done = await answeredYes();
+	assert.equal(done.code, 0, done.screen);
+	assert.match(done.screen, /Deleted 25 rows\./);
+	assert.equal(batch, 3);
+	assert.equal((await eve.rows('going')).length, 5);
+	await proxy.stop();
+	await own.stop();
+});
+
 test('[13.2] on a terminal a table is cut to its width, and an import shows a bar', {
 	skip: skip ?? false,
 }, async () => {

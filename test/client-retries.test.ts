@@ -314,3 +314,24 @@ test('[12.2] [12.3] no server: any call is tried again, and then the error says 
 	assert.match(error.message, /cannot be reached \(ECONNREFUSED\)/);
 	assert.equal(retries, 2);
 });
+
+test('[12.5] a timeout that is longer than timers are, as Infinity is, does not end a call at once', async () => {
+	for (const timeoutMs of [Number.POSITIVE_INFINITY, 2 ** 31, 2 ** 31 - 1, Number.MAX_SAFE_INTEGER]) {
+		const options = { timeoutMs, maxRetries: 0 };
+		assert.deepEqual(await client(options).table(table).query(), []);
+		assert.deepEqual(await client().table(table).query({}, options), []);
+	}
+});
+
+test('[12.2] an idempotency key that no header carries as it is is refused before anything is sent', async () => {
+	const rows = client().table(table);
+	for (const idempotencyKey of ['', ' ', ' a', 'a ', 'a\t', 'a\nb', 'a\r\nx: y', 'a\0b', 'ключ', '😀', 'a\u007f']) {
+		const error = await failureOf(rows.add({ n: 1 }, { idempotencyKey }));
+		assert.equal(error.code, 'invalid_idempotency_key', JSON.stringify(idempotencyKey));
+		assert.equal(error.status, undefined);
+		assert.equal(error.maybeDone, false);
+	}
+	assert.equal(proxy.seen.length, 0);
+	const added = await rows.add({ n: 1 }, { idempotencyKey: 'a b~' });
+	assert.deepEqual(await rows.add({ n: 1 }, { idempotencyKey: 'a b~' }), added);
+});

@@ -156,6 +156,8 @@ export class Puma {
 		const target = path.replace('{table}', () => tableName(input.table)).replace('{id}', () => segment(input.id));
 		const pairs = Object.entries(input.query ?? {}).filter(([, value]) => value !== undefined);
 		const query = new URLSearchParams(pairs as [string, string][]).toString();
+		const keyInHeader = id === 'addRow' && input.idempotencyKey !== undefined;
+		if (keyInHeader) headerKey(input.idempotencyKey!);
 		const changes = method !== 'GET' && !READS.has(id);
 		return {
 			method,
@@ -164,7 +166,7 @@ export class Puma {
 			changes,
 			repeatable: input.repeatable ?? (!changes || input.idempotencyKey !== undefined),
 			idempotencyKey: input.idempotencyKey,
-			keyInHeader: id === 'addRow' && input.idempotencyKey !== undefined,
+			keyInHeader,
 		};
 	}
 
@@ -209,6 +211,15 @@ function tableName(name: unknown): string {
 function segment(text = ''): string {
 	if (text !== '' && text !== '.' && text !== '..') return encodeURIComponent(text);
 	throw new PumaError('invalid_request', `${JSON.stringify(text)} names nothing: give an id.`);
+}
+
+/** @throws PumaError for what no header carries as it is (RFC 9110, section 5.5): another text, blanks at its ends */
+function headerKey(key: string): void {
+	if (/^[!-~\x80-\xff]([\t -~\x80-\xff]*[!-~\x80-\xff])?$/.test(key)) return;
+	throw new PumaError(
+		'invalid_idempotency_key',
+		'An idempotency key goes as a header: send 1 to 255 visible ASCII characters, such as a UUID.',
+	);
 }
 
 function isBrowserPage(): boolean {

@@ -68,6 +68,8 @@ const NEVER_CONNECTED =
 
 const FIRST_BACKOFF_MS = 250;
 const LAST_BACKOFF_MS = 8000;
+/** A timer that is longer, as Infinity is, would fire at once (HTML, timers: a signed 32-bit integer). */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** A failed attempt: the error, whether the call was certainly not done, and whether to ask again helps. */
 interface Failure {
@@ -118,7 +120,7 @@ export class Transport {
 	): Promise<{ answer: T } | Failure> {
 		const timeoutMs = options.timeoutMs ?? this.#options.timeoutMs;
 		const controller = new AbortController();
-		const timer = setTimeout(() => controller.abort(), timeoutMs);
+		const timer = setTimeout(() => controller.abort(), Math.min(timeoutMs, LONGEST_TIMER_MS));
 		const signals = options.signal === undefined ? [controller.signal] : [controller.signal, options.signal];
 		try {
 			// Called without a receiver, as some runtimes demand.
