@@ -108,7 +108,7 @@ export type AccountOutcome =
 			readonly accountId?: string;
 			readonly keyId?: string;
 			readonly prefix?: string;
-			/** Ids of keys, sessions and grants that stopped working with this command. */
+			/** What stopped working with this command: ids of keys, sessions and grants, and the hash of an access token ended alone. */
 			readonly revoked?: readonly string[];
 			/** For `registerClient`: the client, new or known. */
 			readonly client?: ClientRecord;
