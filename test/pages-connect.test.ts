@@ -188,7 +188,7 @@ test('[14.5] what is wrong is told on a page', () =>
 		const app = await newApp(server.url, `${appUrl}/callback`, 'Claude');
 		await page.goto(server.url + authorizeUrl(app, pkce().challenge, { redirect_uri: 'https://evil.example/cb' }));
 		await heading(page, 'The app cannot be connected').waitFor();
-		watched.expect(/400/);
+		watched.expect(400);
 		await assertSound(page, 'connect-fault');
 	}));
 
@@ -217,7 +217,7 @@ test('[14.6] by mail: the link works in the browser where this began, and in no 
 			await visit(async (elsewhere) => {
 				await elsewhere.page.goto(link);
 				await elsewhere.page.getByText('began in another browser').waitFor();
-				elsewhere.watched.expect(/400/);
+				elsewhere.watched.expect(400);
 			});
 			await page.goto(link);
 			await button(page, 'Sign in').click();

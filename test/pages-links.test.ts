@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, test } from 'node:test';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
-import { axeFaults, openBrowser, overflows, SCREENS, shoot, type Watch, watch } from './support/browser.ts';
+import { axeFaults, type Fault, openBrowser, overflows, SCREENS, shoot, type Watch, watch } from './support/browser.ts';
 import { type Any, type Client, signIn } from './support/client.ts';
 import { assertStatus } from './support/refusals.ts';
 import { NO_RATE_LIMITS, startServer, type TestServer } from './support/server.ts';
@@ -74,8 +74,8 @@ async function until(isSo: () => Promise<boolean> | boolean): Promise<void> {
 }
 
 /** Waits for a fault that the test has provoked, and takes it back. */
-async function met(watched: Watch, fault: RegExp): Promise<void> {
-	await until(() => watched.faults.some((line) => fault.test(line)));
+async function met(watched: Watch, fault: Fault): Promise<void> {
+	await until(() => watched.has(fault));
 	watched.expect(fault);
 }
 
@@ -196,7 +196,7 @@ test('[7.4] two browsers that edit one text: the second sees both, and keeps eit
 		await button(second.page, 'Save').click();
 		const { page, watched } = second;
 		await page.getByRole('heading', { name: 'Somebody saved before you' }).waitFor();
-		await met(watched, /412/);
+		await met(watched, 412);
 		await editor(page, /^Saved at/).waitFor();
 		assert.equal(await editor(page, 'Yours, not saved').innerText(), `second ${choice}`);
 		assert.equal(await editor(page, /^Saved at/).innerText(), `first ${choice}`);
@@ -230,7 +230,7 @@ test('[7.4] two browsers that edit one text: the second sees both, and keeps eit
 			await until(async () => (await editor(page, 'text, text').innerText()) === 'second and later');
 			await button(page, 'Save').click();
 			await page.getByRole('heading', { name: 'Somebody saved before you' }).waitFor();
-			await met(watched, /412/);
+			await met(watched, 412);
 			assert.equal((await live(row)).text, 'first later');
 		}
 		await close(first);
@@ -273,13 +273,13 @@ test('[7.4] what is typed while a save is on its way stays, in the editor and in
 	await ada.post('/v1/notes/update_row', { id: row.id, patch: { text: 'theirs' } });
 	await page.keyboard.press('ControlOrMeta+S');
 	await page.getByRole('heading', { name: 'Somebody saved before you' }).waitFor();
-	await met(watched, /412/);
+	await met(watched, 412);
 	await type(page, 'Yours, not saved', 'merged');
 	// A third change does not take away what was typed here.
 	await ada.post('/v1/notes/update_row', { id: row.id, patch: { text: 'theirs again' } });
 	await page.keyboard.press('ControlOrMeta+S');
 	await until(async () => (await editor(page, /^Saved at/).innerText()) === 'theirs again');
-	await met(watched, /412/);
+	await met(watched, 412);
 	assert.equal(await editor(page, 'Yours, not saved').innerText(), 'merged');
 	release = await holdSave(page);
 	await editor(page, 'Yours, not saved').click();
@@ -305,20 +305,20 @@ test('[7.4] a change of what a text link does not show, or of the same text, is 
 	await ada.post('/v1/notes/update_row', { id: row.id, patch: { n: 2 } });
 	await button(page, 'Save').click();
 	await saved(page);
-	await met(watched, /412/);
+	await met(watched, 412);
 	assert.deepEqual([(await live(row)).text, (await live(row)).n], ['mine', 2]);
 	await type(page, 'text, text', 'the same');
 	await page.getByText('Unsaved changes').waitFor();
 	await ada.post('/v1/notes/update_row', { id: row.id, patch: { text: 'the same' } });
 	await button(page, 'Save').click();
 	await page.getByText('Unsaved changes').waitFor({ state: 'hidden' });
-	await met(watched, /412/);
+	await met(watched, 412);
 	await type(page, 'text, text', 'over it');
 	await ada.post('/v1/notes/update_row', { id: row.id, patch: { text: null } });
 	await button(page, 'Save').click();
 	await page.getByRole('heading', { name: 'Somebody saved before you' }).waitFor();
-	await met(watched, /412/);
-	await met(watched, /400/);
+	await met(watched, 412);
+	await met(watched, 400);
 	await button(page, 'Keep mine').click();
 	await page.getByRole('heading', { name: 'Somebody saved before you' }).waitFor({ state: 'hidden' });
 	assert.equal((await live(row)).text, 'over it');
@@ -336,7 +336,7 @@ test('[7.4] restoring meets a change made meanwhile, and puts nothing over it un
 		await ada.post('/v1/notes/update_row', { id: row.id, patch: { text: 'third' } });
 		await button(page, 'Restore version 1').click();
 		await page.getByRole('alert').getByText('was changed meanwhile').waitFor();
-		await met(watched, /412/);
+		await met(watched, 412);
 		assert.equal((await live(row)).text, 'third');
 		await close(opened);
 	}
@@ -438,15 +438,15 @@ test('[7.4] a row is edited as JSON: faults are shown where they are, and refusa
 	await type(page, name, '{"a": 9007199254740993}');
 	await button(page, 'Save').click();
 	await page.getByRole('alert').getByText('$.row.a cannot be kept exactly').waitFor();
-	await met(watched, /400/);
+	await met(watched, 400);
 	await type(page, name, '{"id": "mine"}');
 	await button(page, 'Save').click();
 	await page.getByRole('alert').getByText('belongs to the service').waitFor();
-	await met(watched, /400/);
+	await met(watched, 400);
 	await type(page, name, `{"a": "${'x'.repeat(66_000)}"}`);
 	await button(page, 'Save').click();
 	await page.getByRole('alert').getByText('of at most 65536').waitFor();
-	await met(watched, /413/);
+	await met(watched, 413);
 	assert.equal((await live(row)).a, 1);
 	await type(page, name, '{"b": {"deep": [1, 2]}}');
 	await button(page, 'Save').click();
@@ -469,10 +469,10 @@ test('[7.4] a row that is deleted meanwhile is told of and brought back; a save 
 	await ada.del('/v1/notes', { filter: { id: row.id } });
 	await button(page, 'Save').click();
 	await page.getByRole('alert').getByText('The row was deleted meanwhile').waitFor();
-	await met(watched, /404/);
+	await met(watched, 404);
 	assert.equal(await page.getByRole('textbox', { name: 'text', exact: true }).inputValue(), 'edited');
 	const again = await open(url);
-	await met(again.watched, /404/);
+	await met(again.watched, 404);
 	await again.page.getByText('"text": "kept"').waitFor();
 	assert.deepEqual(await axeFaults(again.page), []);
 	await button(again.page, 'Restore the row').click();
@@ -482,13 +482,13 @@ test('[7.4] a row that is deleted meanwhile is told of and brought back; a save 
 	// The old page saves over no state that it did not see; that one it has seen, so it does.
 	await button(page, 'Save').click();
 	await saved(page);
-	await met(watched, /412/);
+	await met(watched, 412);
 	assert.equal((await live(row)).text, 'edited');
 	await page.getByRole('textbox', { name: 'text', exact: true }).fill('edited again');
 	await ada.del('/v1/notes', { filter: { id: row.id } });
 	await button(page, 'Save').click();
 	await page.getByRole('alert').getByText('The row was deleted meanwhile').waitFor();
-	await met(watched, /404/);
+	await met(watched, 404);
 	await button(page, 'Bring the row back').click();
 	await page.getByRole('heading', { name: 'Somebody saved before you' }).waitFor();
 	await button(page, 'Keep mine').click();
@@ -598,13 +598,13 @@ test('[7.1] a link that has ended, or never was, gets a page in words', async ()
 	await type(opened.page, 'text, text', 'too late');
 	await button(opened.page, 'Save').click();
 	await opened.page.getByRole('alert').getByText('has expired, was withdrawn').waitFor();
-	await met(opened.watched, /404/);
+	await met(opened.watched, 404);
 	assert.equal(await editor(opened.page, 'text, text').innerText(), 'too late');
 	assert.equal((await live(row)).text, 'x');
 	await close(opened);
 	for (const url of [answer.body.viewer_url, answer.body.download_url, `${server.url}/view/x`]) {
 		const fault = await open(url);
-		await met(fault.watched, /404/);
+		await met(fault.watched, 404);
 		await fault.page.getByText('ask for a new one').waitFor();
 		assert.deepEqual(await axeFaults(fault.page), []);
 		await close(fault);
@@ -791,7 +791,7 @@ test('every page behind a link reads well in light, in dark and on a phone, and 
 			await close(opened);
 		}
 		const fault = await open(`${server.url}/view/x`, within);
-		await met(fault.watched, /404/);
+		await met(fault.watched, 404);
 		await shoot(fault.page, `fault-${screen}`);
 		await close(fault);
 		await within.close();

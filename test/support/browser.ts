@@ -36,12 +36,20 @@ export function openBrowser(): Promise<Browser> {
 	return chromium.launch({ executablePath: chromiumPath(), args });
 }
 
+/**
+ * Which faults are meant. A status is a number of its own: as a pattern it would also be found in the port or the token of an
+ * address.
+ */
+export type Fault = RegExp | number;
+
 /** What went wrong in a page since {@link watch}: errors on its console, uncaught ones, and what its policy refused. */
 export interface Watch {
 	/** One line for each thing that went wrong. */
 	readonly faults: readonly string[];
+	/** Is there such a fault? A number is the status of an answer. */
+	has(fault: Fault): boolean;
 	/** Takes back the faults that match, where a test has provoked them. @throws Error where none does. */
-	expect(fault: RegExp): void;
+	expect(fault: Fault): void;
 	/** @throws Error that lists the faults, where there are any. */
 	check(): void;
 }
@@ -65,8 +73,10 @@ export async function watch(page: Page): Promise<Watch> {
 	await page.addInitScript({ content: TELL_VIOLATIONS });
 	return {
 		faults,
+		has: (fault) => faults.some(matcher(fault)),
 		expect(fault) {
-			const kept = faults.filter((line) => !fault.test(line));
+			const isMeant = matcher(fault);
+			const kept = faults.filter((line) => !isMeant(line));
 			if (kept.length === faults.length) throw new Error(`No fault matches ${fault}: ${faults.join('\n')}`);
 			faults.splice(0, faults.length, ...kept);
 		},
@@ -74,6 +84,12 @@ export async function watch(page: Page): Promise<Watch> {
 			if (faults.length > 0) throw new Error(`The page had faults:\n${faults.join('\n')}`);
 		},
 	};
+}
+
+function matcher(fault: Fault): (line: string) => boolean {
+	// As Chromium words it.
+	const pattern = typeof fault === 'number' ? new RegExp(`status of ${fault}\\b`) : fault;
+	return (line) => pattern.test(line);
 }
 
 /** What axe-core finds wrong with the page as it stands, a line each: empty where it finds nothing. */

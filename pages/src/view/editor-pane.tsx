@@ -1,5 +1,5 @@
 import type { RefObject } from 'preact';
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import type { Comparison, Editor, LanguageHint } from './editor.ts';
 
 /** A text, at first plain, then in the editor once that is loaded. */
@@ -43,8 +43,8 @@ export function EditorPane(props: {
 	}, [handle]);
 
 	useEffect(() => handle.current?.setWrap(wrap), [handle, wrap]);
-	// The revision says when, the text what.
-	useEffect(() => {
+	// The revision says when, the text what. At once, not after the next frame: what is typed in between would be put back.
+	useLayoutEffect(() => {
 		const next = latest.current.text;
 		if (handle.current !== undefined && handle.current.text() !== next) handle.current.replace(next);
 	}, [handle, revision]);
