@@ -1,7 +1,8 @@
 import type { Writable } from 'node:stream';
 import pg from 'pg';
 import { Refusal } from '../../errors.ts';
-import { ConnectionLost, OutcomeUnknown, sqlState } from './faults.ts';
+import { ConnectionLost, isOfPreparation, OutcomeUnknown, sqlState } from './faults.ts';
+import { StatementNames } from './statement-names.ts';
 
 /** The only file that knows the driver, `pg`. */
 
@@ -63,13 +64,15 @@ interface Lane {
 }
 
 /**
- * The node's connections: some that calls share for single statements, the rest for transactions, one at a time each. Nothing
- * is left behind on a connection: no prepared statement, no setting, no lock, so a pooler in transaction mode may stand between.
+ * The node's connections: some that calls share for single statements, the rest for transactions, one at a time each. No setting
+ * and no lock is left behind on a connection, and prepared statements are given up where they do not hold: a pooler in
+ * transaction mode may stand between.
  */
 export class Connections {
 	readonly #options: ConnectionOptions;
 	readonly #lanes: readonly Lane[];
 	readonly #pool: pg.Pool;
+	readonly #names = new StatementNames();
 	#asked = 0;
 	#closed = false;
 
@@ -108,7 +111,7 @@ export class Connections {
 		try {
 			return await this.#askOnce(text, values);
 		} catch (error) {
-			if (!(error instanceof ConnectionLost) || this.#closed) throw error;
+			if (!(error instanceof ConnectionLost || isOfPreparation(error)) || this.#closed) throw error;
 			return await this.#askOnce(text, values);
 		} finally {
 			this.#asked--;
@@ -130,7 +133,7 @@ export class Connections {
 		// The first failure is the reason of all that follow it.
 		let failure: unknown;
 		const ask: Ask = (text, values) => {
-			const answer = asked(client, text, values, patience);
+			const answer = this.#askOn(client, text, values, patience);
 			answer.catch((error: unknown) => {
 				failure ??= error;
 			});
@@ -156,7 +159,7 @@ export class Connections {
 				broken = error;
 				if (committing) throw new OutcomeUnknown(error.message, { cause: error });
 			} else if (!committing || sqlState(error) === undefined) {
-				const rolledBack = await asked(client, 'ROLLBACK', undefined, patience).catch((failure: Error) => failure);
+				const rolledBack = await this.#askOn(client, 'ROLLBACK', undefined, patience).catch((fault: Error) => fault);
 				if (rolledBack instanceof Error) broken = rolledBack;
 			}
 			throw error;
@@ -176,7 +179,7 @@ export class Connections {
 		lane.asked++;
 		try {
 			lane.client ??= this.#connect(lane);
-			return await asked(await lane.client, text, values, ANSWER_MS);
+			return await this.#askOn(await lane.client, text, values, ANSWER_MS);
 		} finally {
 			lane.asked--;
 		}
@@ -201,6 +204,29 @@ export class Connections {
 		}
 	}
 
+	async #askOn(
+		client: pg.ClientBase,
+		text: string,
+		values: readonly unknown[] | undefined,
+		patience: number | undefined,
+	): Promise<Result> {
+		if (values?.some(isUnstorable)) {
+			// No stored text equals it: what is looked for, changed or deleted by it is not there.
+			if (/^\s*(SELECT|UPDATE|DELETE)/.test(text)) {
+				return { rows: [], rowCount: 0, command: text.trim().split(' ')[0]! };
+			}
+			throw new Error('A text with U+0000 or half a surrogate pair was to be stored.');
+		}
+		gather(client);
+		try {
+			const name = values === undefined ? undefined : this.#names.of(text);
+			return await client.query({ name, text, values: values as unknown[], query_timeout: patience } as pg.QueryConfig);
+		} catch (error) {
+			if (isOfPreparation(error)) this.#names.giveUp();
+			throw fromDriver(error);
+		}
+	}
+
 	#config(): pg.ClientConfig {
 		return {
 			connectionString: this.#options.url,
@@ -209,25 +235,6 @@ export class Connections {
 			keepAlive: true,
 			types: types as pg.CustomTypesConfig,
 		};
-	}
-}
-
-async function asked(
-	client: pg.ClientBase,
-	text: string,
-	values: readonly unknown[] | undefined,
-	patience: number | undefined,
-): Promise<Result> {
-	if (values?.some(isUnstorable)) {
-		// No stored text equals it: what is looked for, changed or deleted by it is not there.
-		if (/^\s*(SELECT|UPDATE|DELETE)/.test(text)) return { rows: [], rowCount: 0, command: text.trim().split(' ')[0]! };
-		throw new Error('A text with U+0000 or half a surrogate pair was to be stored.');
-	}
-	gather(client);
-	try {
-		return await client.query({ text, values: values as unknown[], query_timeout: patience } as pg.QueryConfig);
-	} catch (error) {
-		throw fromDriver(error);
 	}
 }
 

@@ -14,9 +14,18 @@ export function sqlState(error: unknown): string | undefined {
 	return severity !== undefined && typeof code === 'string' ? code : undefined;
 }
 
-/** Deadlock or serialization failure: the database took the transaction back so that another could go on. */
+/**
+ * A prepared statement is not there (26000) or there already (42P05), as behind a pooler that does not know of them; or the
+ * schema has changed under it (0A000). Nothing was run.
+ */
+export function isOfPreparation(error: unknown): boolean {
+	return ['26000', '42P05', '0A000'].includes(sqlState(error) ?? '');
+}
+
+/** Deadlock or serialization failure: the database took the transaction back so that another could go on; or a lost connection. */
 export function isRetryable(error: unknown): boolean {
-	return error instanceof ConnectionLost || ['40001', '40P01'].includes(sqlState(error) ?? '');
+	if (error instanceof ConnectionLost || isOfPreparation(error)) return true;
+	return ['40001', '40P01'].includes(sqlState(error) ?? '');
 }
 
 /**

@@ -1,4 +1,3 @@
-import { randomFillSync } from 'node:crypto';
 import { IdSequence, isRowId } from '../../domain/id.ts';
 import type { JsonObject } from '../../domain/json.ts';
 import { parseJson } from '../../domain/json-text.ts';
@@ -25,6 +24,7 @@ import {
 } from '../../domain/writes.ts';
 import { Refusal } from '../../errors.ts';
 import { KEPT_ANSWER_MS, KEPT_ANSWER_PROTECTED_MS, type WriteLimits } from '../../limits.ts';
+import { RandomBytes } from '../random-bytes.ts';
 import type { RowsCall, RowsOutcome } from '../seam.ts';
 import { Changes } from './changes.ts';
 import type { Transaction } from './connections.ts';
@@ -81,7 +81,7 @@ interface Definition {
 type Found = Pick<Loaded, 'rows' | 'matched' | 'archived'>;
 
 const NOTHING: Found = { rows: [], matched: 0 };
-const RANDOM_BYTES = 10;
+const random = new RandomBytes();
 /** Archived things looked at in one step of making room. */
 const GIVE_UP_AT_ONCE = 100;
 
@@ -426,7 +426,7 @@ class AccountRun {
 		return {
 			now: account.now,
 			nextId: () => {
-				account.lastId = account.ids.next(account.now, randomFillSync(Buffer.allocUnsafe(RANDOM_BYTES)));
+				account.lastId = account.ids.next(account.now, random.next());
 				return account.lastId;
 			},
 		};

@@ -39,8 +39,8 @@ export class PostgresStore implements Store {
 	readonly #writer: Writer;
 	readonly #accounts: AccountWrites;
 	readonly #indexes: MemberIndexes;
-	/** When keys were last used, by account and key, since that was last noted. */
-	readonly #usedKeys = new Map<string, { accountId: string; keyId: string; at: string }>();
+	/** When keys were last used since that was last noted, in milliseconds since the epoch; by their ids, which are random. */
+	readonly #usedKeys = new Map<string, { accountId: string; at: number }>();
 	readonly #timers: readonly NodeJS.Timeout[];
 	#sweeping: Promise<void> = Promise.resolve();
 	#closing = false;
@@ -92,8 +92,7 @@ export class PostgresStore implements Store {
 	}
 
 	keyUsed({ accountId, keyId }: Caller): void {
-		const at = new Date(this.#options.clock()).toISOString();
-		this.#usedKeys.set(`${accountId}/${keyId}`, { accountId, keyId, at });
+		this.#usedKeys.set(keyId, { accountId, at: this.#options.clock() });
 	}
 
 	/** Calls that wait for their commit. */
@@ -128,7 +127,10 @@ export class PostgresStore implements Store {
 	}
 
 	async #noteUsedKeys(): Promise<void> {
-		const used = [...this.#usedKeys.values()];
+		const used = [...this.#usedKeys].map(([keyId, { accountId, at }]) => ({
+			...{ accountId, keyId },
+			at: new Date(at).toISOString(),
+		}));
 		this.#usedKeys.clear();
 		for (let from = 0; from < used.length; from += KEYS_NOTED_AT_ONCE) {
 			const some = used.slice(from, from + KEYS_NOTED_AT_ONCE);

@@ -1,4 +1,3 @@
-import { randomFillSync } from 'node:crypto';
 import { IdSequence, isRowId } from '../../domain/id.ts';
 import { identityOf } from '../../domain/row.ts';
 import {
@@ -23,15 +22,13 @@ import {
 } from '../../domain/writes.ts';
 import { Refusal } from '../../errors.ts';
 import { KEPT_ANSWER_MS, KEPT_ANSWER_PROTECTED_MS, type WriteLimits } from '../../limits.ts';
+import { RandomBytes } from '../random-bytes.ts';
 import type { RowsCall, RowsOutcome } from '../seam.ts';
 import { BatchLookup } from './batch-lookup.ts';
 import type { Database, Statement } from './driver.ts';
 import { Finder, type IndexHints } from './finder.ts';
 import { idBytes } from './ids.ts';
 import type { MemberIndexes } from './member-indexes.ts';
-
-const RANDOM_POOL_BYTES = 5000;
-const ID_RANDOM_BYTES = 10;
 
 /** What a call works on, as its operations change it. */
 interface State {
@@ -59,8 +56,7 @@ export class RowWrites {
 	readonly #finder: Finder;
 	readonly #sql: Readonly<Record<keyof typeof SQL, Statement>>;
 	readonly #ids: IdSequence;
-	readonly #random = Buffer.alloc(RANDOM_POOL_BYTES);
-	#randomAt = RANDOM_POOL_BYTES;
+	readonly #random = new RandomBytes();
 	#place: number;
 	#lastId: string | null;
 	#sequenceChanged = false;
@@ -199,13 +195,7 @@ export class RowWrites {
 		return {
 			now,
 			nextId: () => {
-				if (this.#randomAt + ID_RANDOM_BYTES > RANDOM_POOL_BYTES) {
-					randomFillSync(this.#random);
-					this.#randomAt = 0;
-				}
-				const at = this.#randomAt;
-				this.#randomAt += ID_RANDOM_BYTES;
-				this.#lastId = this.#ids.next(now, this.#random.subarray(at, this.#randomAt));
+				this.#lastId = this.#ids.next(now, this.#random.next());
 				this.#sequenceChanged = true;
 				return this.#lastId;
 			},
