@@ -167,6 +167,55 @@ test('[1.2] an account that another session holds is waited for, then refused; o
 	await assertSound(url);
 });
 
+test('[6.7] a call that waits for its turn while its key is revoked changes nothing', async () => {
+	const url = await emptyDatabase();
+	const [server] = (await nodes(1, url)) as [TestServer];
+	const ada = await signIn(server);
+	const row = await ada.add('notes', { n: 0 });
+	const other = new pg.Client({ connectionString: url });
+	await other.connect();
+	const batch = {
+		operations: [
+			{ action: 'add', row: { n: 1 } },
+			{ action: 'add', row: { n: 2 } },
+		],
+	};
+	for (const write of [
+		(key: string) => clientWith(server, key).post('/v1/notes', { n: 1 }),
+		(key: string) => clientWith(server, key).post('/v1/notes/update_row', { id: row.id, patch: { n: 1 } }),
+		(key: string) => clientWith(server, key).post('/v1/notes/batch', batch),
+		(key: string) => clientWith(server, key).post('/v1/_keys', { name: 'a key of a dead one' }),
+	]) {
+		const { body: made } = await ada.post('/v1/_keys', { name: 'short' });
+		// What another node does that revokes the key: it holds the account's lock.
+		await other.query('BEGIN');
+		await other.query('SELECT 1 FROM pumadb.accounts WHERE account_id = $1 FOR UPDATE', [ada.accountId]);
+		const waiting = [write(made.api_key), write(made.api_key)];
+		const waits = `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+		while ((await query(url, waits)).length === 0) await pause(10);
+		await other.query(`UPDATE pumadb.api_keys SET revoked_at = $2 WHERE key_id = $1`, [
+			made.id,
+			new Date().toISOString(),
+		]);
+		await other.query('COMMIT');
+		for (const answer of await Promise.all(waiting)) {
+			assert.deepEqual(assertRefused(answer, 401, 'invalid_api_key') ?? {}, {});
+		}
+		// Calls of the account with a live key are not kept from their turn.
+		assertStatus(await ada.post('/v1/notes/update_row', { id: row.id, patch: { n: 0 } }), 200);
+	}
+	await other.end();
+	assert.deepEqual(
+		(await ada.rows('notes')).map(({ n }) => n),
+		[0],
+	);
+	assert.deepEqual(
+		(await ada.get('/v1/_keys')).body.keys.filter(({ name }: { name: string }) => name.includes('dead')),
+		[],
+	);
+	await assertSound(url);
+});
+
 test('[1.2] a deadlock with another session ends by itself: the node tries again', async () => {
 	const url = await emptyDatabase();
 	const [server] = (await nodes(1, url)) as [TestServer];

@@ -77,7 +77,8 @@ export type AccountCommand =
 			readonly session: NewSession;
 	  }
 	| { readonly command: 'endSession'; readonly accountId: string; readonly secretHash: string }
-	| { readonly command: 'createKey'; readonly accountId: string; readonly key: NewKey }
+	/** `by` is the key, grant or session that asks for it, which may have ended meanwhile. */
+	| { readonly command: 'createKey'; readonly accountId: string; readonly by: string; readonly key: NewKey }
 	/** For an operator: makes the account too where the address is new. */
 	| {
 			readonly command: 'createKeyForEmail';

@@ -38,7 +38,7 @@ const ACTIONS: Readonly<
 /** Runs several writes on one table, all of them or none. */
 export const batch: Run = async (context, input) => {
 	const table = tableOf(input);
-	const { accountId } = callerOf(input);
+	const { accountId, keyId } = callerOf(input);
 	const items = checkEnvelope(bodyOf(input), context.limits.maxBatchOperations);
 	const operations: RowOperation[] = [];
 	for (const [index, item] of items.entries()) {
@@ -47,8 +47,11 @@ export const batch: Run = async (context, input) => {
 		// Nothing after it can be the first failure.
 		if (operation.action === 'refuse') break;
 	}
-	const outcome = await context.store.writeRows({ accountId, table, operations });
-	if ('refusal' in outcome) throw Refusal.from(atIndex(outcome.refusal, outcome.index, items[outcome.index]!.action));
+	const outcome = await context.store.writeRows({ accountId, keyId, table, operations });
+	if ('refusal' in outcome) {
+		const { refusal, index } = outcome;
+		throw Refusal.from(index === undefined ? refusal : atIndex(refusal, index, items[index]!.action));
+	}
 	const results = outcome.results.map(
 		(result, index) => `{"index":${index},"action":"${items[index]!.action}","result":${result}}`,
 	);

@@ -8,13 +8,14 @@ import { shapedBody } from './input.ts';
 
 /** Makes a named API key and shows it this once. */
 export const createKey: Run = async (context, input) => {
-	const { accountId } = callerOf(input);
+	const { accountId, keyId } = callerOf(input);
 	const { body } = shapedBody<CreateKeyBody>(input, 'createKey', validator);
 	checkString(body.name, ['name']);
 	const { secret, start } = newKeySecret();
 	const outcome = await context.store.writeAccounts({
 		command: 'createKey',
 		accountId,
+		by: keyId,
 		key: { id: newKeyId(), name: body.name, secretHash: secretHash(secret), secretStart: start, madeBy: 'api' },
 	});
 	if ('refusal' in outcome) throw Refusal.from(outcome.refusal);

@@ -74,8 +74,8 @@ function bodyFilter(part: Part, filter: JsonObject, action: string): Filter {
 
 /** Runs one operation as a call of its own. */
 export async function runOne(context: Context, input: Input, operation: RowOperation): Promise<Answer> {
-	const { accountId } = callerOf(input);
-	const outcome = await context.store.writeRows({ accountId, table: tableOf(input), operations: [operation] });
+	const { accountId, keyId } = callerOf(input);
+	const outcome = await context.store.writeRows({ accountId, keyId, table: tableOf(input), operations: [operation] });
 	if ('refusal' in outcome) throw Refusal.from(outcome.refusal);
 	return { body: outcome.results[0]!, replayed: outcome.replayed };
 }

@@ -40,14 +40,19 @@ export interface Store {
 /** Operations on one table of one account, all of them or none. */
 export interface RowsCall {
 	readonly accountId: string;
+	/**
+	 * The key, session or grant that calls. Where other nodes end keys too, the engine refuses the call if this one has ended by the
+	 * time it is its turn. None for operators.
+	 */
+	readonly keyId?: string;
 	readonly table: string;
 	readonly operations: readonly RowOperation[];
 }
 
 export type RowsOutcome =
 	| { readonly results: readonly string[]; readonly replayed: boolean }
-	/** `index` is the position of the operation that failed. */
-	| { readonly refusal: RefusalData; readonly index: number };
+	/** `index` is the position of the operation that failed; none where the call as a whole is refused. */
+	| { readonly refusal: RefusalData; readonly index?: number };
 
 /** A live row. */
 export interface LiveRow {

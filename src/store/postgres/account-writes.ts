@@ -19,6 +19,7 @@ import type { Ask, Connections, Result } from './connections.ts';
 import { isRetryable, refusalOf } from './faults.ts';
 import { endGrant, GrantWrites } from './grant-writes.ts';
 import { keysOf } from './keys.ts';
+import { requireLive } from './live-keys.ts';
 import { sweep } from './sweep.ts';
 import { Turns } from './turns.ts';
 
@@ -79,7 +80,7 @@ class Command {
 		this.#now = now;
 	}
 
-	run(command: Exclude<AccountCommand, { command: 'sweep' }>): Promise<AccountOutcome> {
+	async run(command: Exclude<AccountCommand, { command: 'sweep' }>): Promise<AccountOutcome> {
 		switch (command.command) {
 			case 'createMagicLink':
 				return this.#count(
@@ -96,9 +97,11 @@ class Command {
 			case 'verifyMagicLinkForSession':
 				return this.#beginSession(command.tokenHash, command.freshAccountId, command.session);
 			case 'endSession':
+				// So that no write of it is decided meanwhile.
+				await this.#lock(command.accountId);
 				return this.#endSession(command.accountId, command.secretHash);
 			case 'createKey':
-				return this.#createKey(command.accountId, command.key);
+				return this.#createKey(command.accountId, command.by, command.key);
 			case 'createKeyForEmail':
 				return this.#createKeyForEmail(command.email, command.freshAccountId, command.key);
 			case 'revokeKey':
@@ -217,11 +220,12 @@ class Command {
 		return { count: rows.length, revoked: rows.map((row) => row.session_id as string) };
 	}
 
-	async #createKey(accountId: string, key: NewKey): Promise<Outcome> {
+	async #createKey(accountId: string, by: string, key: NewKey): Promise<Outcome> {
 		// The account may have been erased between the caller's check and this transaction.
 		if (!(await this.#lock(accountId))) {
 			throw new Refusal('invalid_api_key', 'The account of this API key was erased. Sign in again to make a new one.');
 		}
+		await requireLive(this.#ask, accountId, by);
 		requireRoomForKey(await keysOf(this.#ask, accountId, 'live'));
 		return this.#insertKey(accountId, key);
 	}

@@ -1,8 +1,10 @@
 import { Refusal } from '../../errors.ts';
 import type { RowsCall, RowsOutcome } from '../seam.ts';
+import type { AccountCalls, TimedCall } from './account-lock.ts';
+import { mayShare, NeedsAlone, TakenBack } from './account-run.ts';
 import type { Connections } from './connections.ts';
 import { isRetryable, OutcomeUnknown, refusalOf } from './faults.ts';
-import { type AccountCalls, mayShare, NeedsAlone, type RowWrites, TakenBack, type TimedCall } from './row-writes.ts';
+import type { RowWrites } from './row-writes.ts';
 
 /** Calls that may wait before further ones are refused. */
 const MAX_WAITING = 20_000;
