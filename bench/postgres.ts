@@ -1,34 +1,38 @@
 /**
  * `node bench/postgres.ts`: durable adds and reads on PostgreSQL, beside pgbench doing the same with the same bytes, on the same
- * server, at the same concurrency, in turn in one run. What was written is counted afterwards. Needs pgbench on the PATH.
+ * server, at the same concurrency, in turn in one run; what a call costs of the node's and of the database's CPU, for sizing; and
+ * tables of 1,000 and 100,000 rows. What was written is counted afterwards. Needs pgbench on the PATH.
  */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { cpus, tmpdir } from 'node:os';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { query, startCluster } from '../test/support/postgres.ts';
 import type { LoadResult } from './load.ts';
-import { load, type Measured, startPumadb } from './processes.ts';
-import { type Account, get, makeAccounts, post, sampleRow } from './requests.ts';
+import {
+	adds,
+	api,
+	CONNECTIONS,
+	check,
+	count,
+	home,
+	median,
+	only,
+	per,
+	percent,
+	printTable,
+	report,
+	rounded,
+	rowsOf,
+} from './measure.ts';
+import { cpuSecondsOf, load, type Measured, startPumadb } from './processes.ts';
+import { get, makeAccounts, post, sampleRow } from './requests.ts';
+import { bySize } from './sizes.ts';
 
-const CONNECTIONS = 64;
-const ROUNDS = 3;
+const ROUNDS = 5;
 const SECONDS = 4;
 const ACCOUNTS = 1000;
 const TIMED = { connections: CONNECTIONS, order: 'random', seconds: SECONDS, warmup: 1 } as const;
-
-const home = mkdtempSync(join(tmpdir(), 'pumadb-bench-'));
-process.once('exit', () => rmSync(home, { recursive: true, force: true }));
-
-function check(condition: boolean, what: string): void {
-	if (condition) return;
-	console.error(`Wrong result: ${what}`);
-	process.exit(1);
-}
-
-const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1]!;
-const per = (results: readonly LoadResult[]): number => median(results.map((result) => result.perSecond));
-const rounded = (n: number): string => Math.round(n).toLocaleString('en');
 
 /** Transactions a second of a script of pgbench, with prepared statements, its fastest protocol. */
 function pgbench(url: string, script: string): number {
@@ -43,8 +47,8 @@ function pgbench(url: string, script: string): number {
 	return Number(/tps = ([\d.]+)/.exec(stdout)![1]);
 }
 
-/** Half of the load each, at once. */
-async function both(servers: readonly Measured[], requests: readonly string[]): Promise<LoadResult> {
+/** An equal part of the load each, at once. */
+async function together(servers: readonly Measured[], requests: readonly string[]): Promise<LoadResult> {
 	const results = await Promise.all(
 		servers.map(({ port }) => load({ ...TIMED, connections: CONNECTIONS / servers.length, port, requests })),
 	);
@@ -55,66 +59,115 @@ async function both(servers: readonly Measured[], requests: readonly string[]): 
 	return { ...results[0]!, perSecond: results.reduce((sum, { perSecond }) => sum + perSecond, 0), statuses };
 }
 
-async function rowsOf(server: Measured, accounts: readonly Account[], table: string): Promise<number> {
-	let rows = 0;
-	for (const { key } of accounts) {
-		const answer = await fetch(`${server.url}/v1/${table}/count`, { headers: { authorization: `Bearer ${key}` } });
-		rows += ((await answer.json()) as { count: number }).count;
-	}
-	return rows;
+const cluster = await startCluster({ fsync: 'on', shared_buffers: '256MB', max_wal_size: '4GB' });
+const postmaster = await parentOfBackend();
+const start = (env: Readonly<Record<string, string>> = {}): Promise<Measured> =>
+	startPumadb(home, {
+		PUMADB_DATABASE_URL: cluster.url,
+		PUMADB_DATABASE_CONNECTIONS: '16',
+		PUMADB_LOG_LEVEL: 'warn',
+		...env,
+	});
+
+/** The process that all of the database's processes come from. */
+async function parentOfBackend(): Promise<string> {
+	const [{ pid }] = await query(cluster.url, 'SELECT pg_backend_pid() AS pid');
+	return /^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]!;
 }
 
-const cluster = await startCluster({ fsync: 'on', shared_buffers: '256MB', max_wal_size: '4GB' });
-const start = (): Promise<Measured> =>
-	startPumadb(home, { PUMADB_DATABASE_URL: cluster.url, PUMADB_DATABASE_CONNECTIONS: '16', PUMADB_LOG_LEVEL: 'warn' });
+/** CPU seconds of the database so far, of processes that have ended too. */
+function databaseCpu(): number {
+	let seconds = cpuSecondsOf(postmaster, true);
+	for (const pid of readdirSync('/proc')) {
+		if (!/^\d+$/.test(pid)) continue;
+		try {
+			if (!readFileSync(`/proc/${pid}/status`, 'utf8').includes(`\nPPid:\t${postmaster}\n`)) continue;
+			seconds += cpuSecondsOf(pid);
+		} catch {
+			// It has just ended.
+		}
+	}
+	return seconds;
+}
+
+/** What one call costs, in microseconds of CPU. */
+interface Cost {
+	readonly node: number;
+	readonly database: number;
+}
+
+/** Runs the load once and tells what a call of it cost. */
+async function costOf(server: Measured, requests: readonly string[]): Promise<{ result: LoadResult; cost: Cost }> {
+	const before = [server.cpuSeconds(), databaseCpu()] as const;
+	const result = await together([server], requests);
+	const calls = Object.values(result.statuses).reduce((sum, n) => sum + n, 0);
+	const micro = (seconds: number): number => (seconds / calls) * 1e6;
+	return {
+		result,
+		cost: { node: micro(server.cpuSeconds() - before[0]), database: micro(databaseCpu() - before[1]) },
+	};
+}
+
+function told(costs: readonly Cost[]): string {
+	const node = median(costs.map((cost) => cost.node));
+	const database = median(costs.map((cost) => cost.database));
+	return `${rounded(node)} µs of the node's CPU and ${rounded(database)} µs of the database's`;
+}
+
 const [one, other] = [await start(), await start()];
+const limited = await start({ PUMADB_READS_PER_MINUTE: '1000000', PUMADB_WRITES_PER_MINUTE: '1000000' });
 const accounts = await makeAccounts(one.url, ACCOUNTS);
 
 console.log(
-	`${cpus().length} × ${cpus()[0]!.model}, Node ${process.versions.node}, ${(await query(cluster.url, 'SHOW server_version'))[0].server_version}, ${CONNECTIONS} connections, ${ACCOUNTS} accounts, medians of ${ROUNDS}\n`,
+	`${cpus().length} × ${cpus()[0]!.model}, Node ${process.versions.node}, PostgreSQL ${(await query(cluster.url, 'SHOW server_version'))[0].server_version}, ${CONNECTIONS} connections, ${ACCOUNTS} accounts, medians of ${ROUNDS}\n`,
 );
 
 const row = sampleRow(7);
-const added = await fetch(`${one.url}/v1/reads`, {
-	method: 'POST',
-	headers: { authorization: `Bearer ${accounts[0]!.key}`, 'content-type': 'application/json' },
-	body: JSON.stringify(row),
-});
-const text = await added.text();
+const text = (await api(one, accounts[0]!, '/v1/reads', row)).text;
 await query(
 	cluster.url,
 	'CREATE TABLE public.bench_rows (id bigserial PRIMARY KEY, owner integer, text text NOT NULL)',
 );
-
 const insert = `INSERT INTO public.bench_rows (text) VALUES ('${text.replaceAll("'", "''")}');`;
-const adds = accounts.map((account) => post(account, '/v1/adds', row));
+const addOne = accounts.map((account) => post(account, '/v1/adds', row));
 const inserts: number[] = [];
-const ours: LoadResult[] = [];
+const alone: LoadResult[] = [];
 const twos: LoadResult[] = [];
+const counted: LoadResult[] = [];
+const addCosts: Cost[] = [];
+const limitedAddCosts: Cost[] = [];
 for (let round = 0; round < ROUNDS; round++) {
 	inserts.push(pgbench(cluster.url, insert));
-	ours.push(await both([one], adds));
-	twos.push(await both([one, other], adds));
+	const { result, cost } = await costOf(one, addOne);
+	alone.push(result);
+	addCosts.push(cost);
+	twos.push(await together([one, other], addOne));
+	const withLimit = await costOf(limited, addOne);
+	counted.push(withLimit.result);
+	limitedAddCosts.push(withLimit.cost);
 }
-const answered = [...ours, ...twos].reduce((sum, { statuses }) => sum + (statuses['201'] ?? 0), 0);
-check(
-	[...ours, ...twos].every(({ statuses }) => Object.keys(statuses).join() === '201'),
-	'an add was not answered with 201',
+const added = [...alone, ...twos, ...counted];
+check(only(added, '201'), 'an add was not answered with 201');
+check((await rowsOf(one, accounts, 'adds')) >= count(added, '201'), 'answered rows are missing');
+const addShare = per(alone) / median(inserts);
+report(
+	'durable adds, one node',
+	`${rounded(per(alone))}/s, ${addShare.toFixed(2)} times pgbench ${rounded(median(inserts))}/s`,
+	'1 time',
+	addShare >= 1,
 );
-check((await rowsOf(one, accounts, 'adds')) >= answered, 'answered rows are missing');
-console.log(
-	`durable adds, one node: ${rounded(per(ours))}/s, ${(per(ours) / median(inserts)).toFixed(2)} times pgbench ${rounded(median(inserts))}/s`,
+const gain = per(twos) / per(alone);
+report(
+	'durable adds, two nodes',
+	`${rounded(per(twos))}/s, ${gain.toFixed(2)} times one node`,
+	'more than one',
+	gain > 1,
 );
-console.log(`durable adds, two nodes: ${rounded(per(twos))}/s, ${(per(twos) / per(ours)).toFixed(2)} times one node`);
+console.log(`an add costs ${told(addCosts)}; with rate limits on ${told(limitedAddCosts)}`);
 
-for (const { key } of accounts) {
-	const operations = Array.from({ length: 25 }, (_, n) => ({ action: 'add', row: sampleRow(n) }));
-	const made = await fetch(`${one.url}/v1/reads25/batch`, {
-		method: 'POST',
-		headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
-		body: JSON.stringify({ operations }),
-	});
-	check(made.status === 200, 'a batch failed');
+for (const account of accounts) {
+	const { status } = await api(one, account, '/v1/reads25/batch', { operations: adds(0, 25) });
+	check(status === 200, 'a batch failed');
 }
 await query(
 	cluster.url,
@@ -124,20 +177,39 @@ await query(
 await query(cluster.url, 'CREATE INDEX ON public.bench_rows (owner, id)');
 await query(cluster.url, 'VACUUM ANALYZE');
 const select = `\\set owner random(1, ${ACCOUNTS})\nSELECT text FROM public.bench_rows WHERE owner = :owner ORDER BY id LIMIT 25;`;
-const reads = accounts.map((account) => get(account, '/v1/reads25'));
+const read25 = accounts.map((account) => get(account, '/v1/reads25'));
 const selects: number[] = [];
-const read: LoadResult[] = [];
+const reads: LoadResult[] = [];
+const readCosts: Cost[] = [];
+const limitedReadCosts: Cost[] = [];
 for (let round = 0; round < ROUNDS; round++) {
 	selects.push(pgbench(cluster.url, select));
-	read.push(await both([one], reads));
+	const { result, cost } = await costOf(one, read25);
+	reads.push(result);
+	readCosts.push(cost);
+	const withLimit = await costOf(limited, read25);
+	check(only([withLimit.result], '200'), 'a read was not answered with 200');
+	limitedReadCosts.push(withLimit.cost);
 }
-check(
-	read.every(({ statuses }) => Object.keys(statuses).join() === '200'),
-	'a read was not answered with 200',
+check(only(reads, '200'), 'a read was not answered with 200');
+const readShare = per(reads) / median(selects);
+report(
+	'reads of 25 rows (8 KB), one node',
+	`${rounded(per(reads))}/s, ${percent(readShare)} of pgbench ${rounded(median(selects))}/s`,
+	'50 %',
+	readShare >= 0.5,
+);
+console.log(`a read costs ${told(readCosts)}; with rate limits on ${told(limitedReadCosts)}`);
+const [{ bytes, n }] = await query(
+	cluster.url,
+	`SELECT sum(pg_total_relation_size(c.oid)) AS bytes, (SELECT count(*) FROM pumadb.rows) AS n
+		FROM pg_class c WHERE c.relnamespace = 'pumadb'::regnamespace AND c.relkind = 'r'`,
 );
 console.log(
-	`reads of 25 rows, one node: ${rounded(per(read))}/s, ${Math.round((per(read) / median(selects)) * 100)} % of pgbench ${rounded(median(selects))}/s`,
+	`${rounded(Number(bytes) / Number(n))} bytes on disk a row of ${text.length}, indexes and the rest included`,
 );
-await one.stop();
-await other.stop();
+console.log(`resident: ${rounded(one.resident() / 1e6)} MB a node`);
+await bySize(one);
+await Promise.all([one.stop(), other.stop(), limited.stop()]);
+printTable();
 process.exit(0);

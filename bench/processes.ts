@@ -54,10 +54,7 @@ export async function startProcess(
 		url,
 		port: Number(new URL(url).port),
 		startMs,
-		cpuSeconds() {
-			const fields = readFileSync(`/proc/${child.pid}/stat`, 'utf8').split(') ')[1]!.split(' ');
-			return (Number(fields[11]) + Number(fields[12])) / CLOCK_TICKS;
-		},
+		cpuSeconds: () => cpuSecondsOf(String(child.pid)),
 		resident: () => memory('VmRSS'),
 		residentPeak: () => memory('VmHWM'),
 		async stop() {
@@ -65,6 +62,12 @@ export async function startProcess(
 			await once(child, 'exit');
 		},
 	};
+}
+
+/** CPU seconds that a process used so far, all threads (proc(5), stat), with those of its children that have ended if asked. */
+export function cpuSecondsOf(pid: string, withEnded = false): number {
+	const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ');
+	return fields.slice(11, withEnded ? 15 : 13).reduce((sum, ticks) => sum + Number(ticks), 0) / CLOCK_TICKS;
 }
 
 export const LIMITS_RAISED: Readonly<Record<string, string>> = {

@@ -27,6 +27,7 @@ import {
 } from './measure.ts';
 import { LIMITS_RAISED, load, type Measured, startProcess, startPumadb } from './processes.ts';
 import { type Account, get, makeAccounts, post, sampleRow } from './requests.ts';
+import { bySize } from './sizes.ts';
 import { toolCalls } from './tool-calls.ts';
 
 async function cachedRead(server: Measured, accounts: readonly Account[]): Promise<void> {
@@ -113,52 +114,6 @@ async function batches(server: Measured, accounts: readonly Account[]): Promise<
 	check(rows >= count(results, '200') * 100 && rows % 100 === 0, 'rows of a batch are missing');
 	const perSecond = per(results) * 100;
 	report('batch of 100 adds', `${rounded(perSecond)} rows/s`, '50,000 rows/s', perSecond >= 50_000);
-}
-
-/** Tables of 1,000 and 100,000 rows, in accounts of their own: what one match costs must not follow the table's size. */
-async function bySize(server: Measured): Promise<void> {
-	const sizes = [1000, 100_000];
-	const [small, large] = (await makeAccounts(server.url, 2)) as [Account, Account];
-	const owners = [small, large];
-	for (const [i, owner] of owners.entries()) {
-		for (let from = 0; from < sizes[i]!; from += 100)
-			await api(server, owner, '/v1/sized/batch', { operations: adds(from, 100) });
-		// The first filter asks for the index; it is there when the same call stops reading the table through.
-		const filter = `/v1/sized?filter=${encodeURIComponent('{"n":1}')}`;
-		for (let tries = 0; tries < 200; tries++) {
-			await api(server, owner, filter);
-			await new Promise((resolve) => setTimeout(resolve, 20));
-		}
-	}
-	const calls: Record<string, (owner: Account, n: number) => string> = {
-		upsert: (owner, n) => post(owner, '/v1/sized/upsert', { key: 'n', row: { ...sampleRow(n), again: true } }),
-		'one-match query': (owner, n) => get(owner, `/v1/sized?filter=${encodeURIComponent(`{"n":${n}}`)}`),
-	};
-	for (const [name, call] of Object.entries(calls)) {
-		const results: LoadResult[][] = [[], []];
-		for (let round = 0; round < ROUNDS; round++) {
-			for (const [i, owner] of owners.entries()) {
-				const step = sizes[i]! / 1000;
-				// As many different rows of the large table as of the small one, spread over all of it.
-				const requests = Array.from({ length: 1000 }, (_, k) => call(owner, k * step));
-				results[i]!.push(await load({ ...TIMED, connections: 8, port: server.port, requests }));
-			}
-		}
-		check(
-			results.flat().every((result) => Object.keys(result.statuses).join() === '200'),
-			`a ${name} failed`,
-		);
-		for (const [i, owner] of owners.entries()) {
-			check((await rowsOf(server, [owner], 'sized')) === sizes[i], `the table of ${sizes[i]} rows has another number`);
-		}
-		const times = per(results[0]!) / per(results[1]!);
-		report(
-			`${name} at 100,000 rows a table`,
-			`${times.toFixed(2)} times the time at 1,000`,
-			'at most 1.5 times',
-			times <= 1.5,
-		);
-	}
 }
 
 /** A million rows in 10,000 accounts: reads that never repeat a table, memory under load, and the start on such a file. */
