@@ -10,6 +10,7 @@ WORKDIR /app
 COPY --from=build /app/package.json ./
 COPY --from=build /app/bin bin
 COPY --from=build /app/src src
+COPY --from=build /app/client/src client/src
 COPY --from=build /app/contract contract
 COPY --from=build /app/pages/dist pages/dist
 COPY --from=build /app/node_modules node_modules
