@@ -4,7 +4,7 @@
  * rest; with PUMADB_TEST_ENGINE=postgres, against the two nodes.
  */
 import { spawnSync } from 'node:child_process';
-import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { OPERATIONS } from '../src/generated/operations.ts';
@@ -26,7 +26,7 @@ const NOT_ON_POSTGRES: Readonly<Record<string, string>> = {
 	'index-rollback': 'it looks into the writer of the file',
 	lifecycle: 'starting, stopping, logs and memory of a process that owns a file',
 	'mcp-stdio': 'it is about a data directory',
-	'adapters-': 'libraries against one server: they know no engine',
+	'adapters/': 'libraries against one server: they know no engine',
 	'cli-': 'programs against one server: they know no engine',
 	'/client': 'the client against one server: it knows no engine',
 	'mcp-real-clients': 'programs of others against one server',
@@ -50,14 +50,17 @@ function step(name: string, command: string, args: readonly string[], env: NodeJ
 }
 
 const wanted = process.argv.slice(2);
-const files = globSync('test/**/*.test.ts', { cwd: ROOT }).toSorted();
+const files = globSync(['test/**/*.test.ts', 'adapters/test/*.test.ts'], { cwd: ROOT }).toSorted();
 const chosen = wanted.length === 0 ? files : files.filter((file) => wanted.some((part) => file.includes(part)));
+
+if (chosen.some((file) => file.startsWith('adapters/'))) installFrameworks();
 
 if (wanted.length === 0) {
 	step('Format and lint', 'biome', ['check', '--error-on-warnings', '.']);
 	step('Types', 'tsc', ['-p', '.']);
 	step('Types of the pages', 'tsc', ['-p', 'pages']);
 	step('Types of the client', 'tsc', ['-p', 'client']);
+	step('Types of the adapters', 'tsc', ['-p', 'adapters']);
 	step('Generated files', process.execPath, ['scripts/generate.ts', '--check']);
 }
 
@@ -87,6 +90,22 @@ if (wanted.length === 0) {
 	else console.log('\nEvery rule is cited by a test, and every operation was seen to answer every status it lists.');
 }
 rmSync(directory, { recursive: true });
+
+/** The frameworks that the adapters are tested with lie beside them, for nothing else needs them. Installed once for each lock file. */
+function installFrameworks(): void {
+	const lock = join(ROOT, 'adapters/package-lock.json');
+	const installed = join(ROOT, 'adapters/node_modules/.installed-lock.json');
+	if (existsSync(installed) && readFileSync(installed).equals(readFileSync(lock))) return;
+	step('Frameworks of the adapters', 'npm', [
+		'ci',
+		'--prefix',
+		'adapters',
+		'--prefer-offline',
+		'--no-audit',
+		'--no-fund',
+	]);
+	copyFileSync(lock, installed);
+}
 
 /** Rules of contract/rules.md that no test cites. */
 function untestedRules(): string[] {

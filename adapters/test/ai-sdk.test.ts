@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { generateText, isStepCount } from 'ai';
 import { MockLanguageModelV4 } from 'ai/test';
-import { pumaTools } from '../adapters/src/ai-sdk.ts';
-import { Puma } from '../client/src/index.ts';
-import { type Client, signIn } from './support/client.ts';
-import { NO_RATE_LIMITS, startServer, type TestServer } from './support/server.ts';
+import { Puma } from '../../client/src/index.ts';
+import { type Client, signIn } from '../../test/support/client.ts';
+import { NO_RATE_LIMITS, startServer, type TestServer } from '../../test/support/server.ts';
+import { pumaTools } from '../src/ai-sdk.ts';
 
 let server: TestServer;
 let ada: Client;

@@ -12,11 +12,11 @@ import {
 	Usage,
 } from '@openai/agents-core';
 import fc from 'fast-check';
-import { PumaSession } from '../adapters/src/openai-agents.ts';
-import { Puma } from '../client/src/index.ts';
-import { type Client, signIn } from './support/client.ts';
-import { startFaultProxy } from './support/fault-proxy.ts';
-import { NO_RATE_LIMITS, startServer, type TestServer } from './support/server.ts';
+import { Puma } from '../../client/src/index.ts';
+import { type Client, signIn } from '../../test/support/client.ts';
+import { startFaultProxy } from '../../test/support/fault-proxy.ts';
+import { NO_RATE_LIMITS, startServer, type TestServer } from '../../test/support/server.ts';
+import { PumaSession } from '../src/openai-agents.ts';
 
 let server: TestServer;
 let ada: Client;

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { BetaLocalFilesystemMemoryTool, betaMemoryTool } from '@anthropic-ai/sdk/tools/memory/node';
 import fc from 'fast-check';
-import { PumaMemory } from '../adapters/src/anthropic-memory.ts';
-import { Puma } from '../client/src/index.ts';
-import { type Client, signIn } from './support/client.ts';
-import { NO_RATE_LIMITS, startServer, type TestServer, temporaryDir } from './support/server.ts';
+import { Puma } from '../../client/src/index.ts';
+import { type Client, signIn } from '../../test/support/client.ts';
+import { NO_RATE_LIMITS, startServer, type TestServer, temporaryDir } from '../../test/support/server.ts';
+import { PumaMemory } from '../src/anthropic-memory.ts';
 
 let server: TestServer;
 let ada: Client;

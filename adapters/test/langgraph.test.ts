@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { InMemoryStore, InvalidNamespaceError, type Operation } from '@langchain/langgraph-checkpoint';
 import fc from 'fast-check';
-import { PumaStore } from '../adapters/src/langgraph.ts';
-import { Puma } from '../client/src/index.ts';
-import { type Client, signIn } from './support/client.ts';
-import { NO_RATE_LIMITS, startServer, type TestServer } from './support/server.ts';
+import { Puma } from '../../client/src/index.ts';
+import { type Client, signIn } from '../../test/support/client.ts';
+import { NO_RATE_LIMITS, startServer, type TestServer } from '../../test/support/server.ts';
+import { PumaStore } from '../src/langgraph.ts';
 
 let server: TestServer;
 let ada: Client;

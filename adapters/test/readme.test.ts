@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { ROOT, temporaryDir } from './support/server.ts';
+import { ROOT, temporaryDir } from '../../test/support/server.ts';
 
 /** What the examples have from the application around them. */
 const AROUND = `
@@ -25,7 +25,7 @@ test('[12.8] [12.9] [12.10] [12.11] the examples of the README fit the real pack
 	assert.equal(blocks.length, 5);
 	const dir = temporaryDir();
 	writeFileSync(join(dir, 'examples.ts'), AROUND + blocks.map((block) => block[1]).join('\n'));
-	symlinkSync(join(ROOT, 'node_modules'), join(dir, 'node_modules'));
+	symlinkSync(join(ROOT, 'adapters/node_modules'), join(dir, 'node_modules'));
 	writeFileSync(join(dir, 'package.json'), '{"type":"module"}');
 	const paths = {
 		'@pumadb/client': [join(ROOT, 'client/src/index.ts')],
