@@ -14,9 +14,16 @@ const PLACES = [
 ] as const;
 
 /** The compiled file of a source file, both from the root of the repository. */
-function placeOf(file: string): string {
+export function compiledPlace(file: string): string {
 	const [from, to] = PLACES.find(([directory]) => file.startsWith(`${directory}/`))!;
 	return `${to}${file.slice(from.length)}`.replace(/\.ts$/, '.js');
+}
+
+/** What is compiled or copied, from the root of the repository; nothing else that may lie about there. @param root the repository */
+export function sourceFiles(root: string): string[] {
+	return PLACES.flatMap(([directory]) => globSync(`${directory}/**/*.{ts,js,sql,md,txt}`, { cwd: root })).filter(
+		(file) => !file.endsWith('.d.ts'),
+	);
 }
 
 /** @param file from the root of the repository */
@@ -25,16 +32,15 @@ function compile(file: string): string {
 	const code = file.endsWith('.ts') ? stripTypeScriptTypes(text, { mode: 'strip' }) : text;
 	// Imports, and the URLs of worker threads.
 	return code.replace(/'(\.\.?\/[^'\n]*\.ts)'/g, (_, path: string) => {
-		const to = relative(dirname(placeOf(file)), placeOf(join(dirname(file), path)));
+		const to = relative(dirname(compiledPlace(file)), compiledPlace(join(dirname(file), path)));
 		return `'${to.startsWith('.') ? to : `./${to}`}'`;
 	});
 }
 
-rmSync(join(ROOT, 'lib'), { recursive: true, force: true });
-for (const [directory] of PLACES) {
-	for (const file of globSync(`${directory}/**/*.*`, { cwd: ROOT })) {
-		if (file.endsWith('.d.ts')) continue;
-		const place = join(ROOT, placeOf(file));
+if (import.meta.main) {
+	rmSync(join(ROOT, 'lib'), { recursive: true, force: true });
+	for (const file of sourceFiles(ROOT)) {
+		const place = join(ROOT, compiledPlace(file));
 		mkdirSync(dirname(place), { recursive: true });
 		if (/\.[jt]s$/.test(file)) writeFileSync(place, compile(file));
 		else cpSync(join(ROOT, file), place);

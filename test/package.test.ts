@@ -1,25 +1,25 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, symlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { cpSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { PACKAGES, wrongContents } from '../scripts/package-contents.ts';
 import { makeHome } from './support/command-line.ts';
 import { ROOT, temporaryDir } from './support/server.ts';
 
-/** The packed server and client, installed in an empty directory as a user installs them. */
+/** The packed server, client and adapters, installed in an empty directory as a user installs them. */
 
-const ALLOWED =
-	/^(bin\/pumadb\.js|lib\/[\w/.-]+\.(js|sql|md|txt)|pages\/dist\/[\w/.-]+|contract\/(openapi\.json|rules\.md)|package\.json|README\.md|CHANGELOG\.md|LICENSE)$/;
 const PARTS =
-	'package.json tsconfig.json README.md CHANGELOG.md LICENSE bin src client pages contract scripts docs test/fixtures'.split(
+	'package.json tsconfig.json README.md CHANGELOG.md LICENSE bin src client adapters pages contract scripts docs test/fixtures'.split(
 		' ',
 	);
 const directory = temporaryDir();
 const home = makeHome().dir;
 const env = { PATH: process.env.PATH, HOME: home, PUMADB_PORT: '0', PUMADB_DATA_DIR: join(home, 'data') };
 const installed = join(directory, 'node_modules/.bin/pumadb');
-let files: string[];
+const contents = new Map<string, string[]>();
+let checkout: string;
 let server: ReturnType<typeof spawn> | undefined;
 
 interface Packed {
@@ -34,30 +34,46 @@ function pack(place: string): Packed {
 }
 const pumadb = (...args: string[]): string => execFileSync(installed, args, { cwd: directory, env, encoding: 'utf8' });
 
+/** What a checkout may hold beside what is published. */
+const STRAYS =
+	'.env bin/other.js lib/stale.js pages/dist/notes.txt src/debug.log client/.env client/notes.txt client/dist/stale.js adapters/.env adapters/dist/stale.js'.split(
+		' ',
+	);
+
 before(() => {
 	// A copy, because packing builds the pages and the client anew, which other tests read at the same time.
-	const checkout = temporaryDir();
-	for (const part of PARTS) cpSync(join(ROOT, part), join(checkout, part), { recursive: true });
-	symlinkSync(join(ROOT, 'node_modules'), join(checkout, 'node_modules'));
-	const packed = pack(checkout);
-	files = packed.files.map(({ path }) => path);
+	checkout = temporaryDir();
+	const isSource = (place: string) => basename(place) !== 'node_modules';
+	for (const part of PARTS) cpSync(join(ROOT, part), join(checkout, part), { recursive: true, filter: isSource });
+	for (const modules of ['node_modules', 'adapters/node_modules'])
+		symlinkSync(join(ROOT, modules), join(checkout, modules));
+	for (const stray of STRAYS) {
+		mkdirSync(dirname(join(checkout, stray)), { recursive: true });
+		writeFileSync(join(checkout, stray), 'secret');
+	}
 	writeFileSync(join(directory, 'package.json'), '{"type":"module"}');
-	const tarballs = [packed, pack(join(checkout, 'client'))].map(({ filename }) => `./${filename}`);
+	const tarballs = PACKAGES.map(({ name, directory: place }) => {
+		const packed = pack(join(checkout, place));
+		contents.set(
+			name,
+			packed.files.map(({ path }) => path),
+		);
+		return `./${packed.filename}`;
+	});
 	execFileSync('npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', ...tarballs], { cwd: directory });
 });
 after(() => server?.kill('SIGKILL'));
 
-test('[15.1] the package has what runs, and nothing else', () => {
-	assert.deepEqual(
-		files.filter((file) => !ALLOWED.test(file)),
-		[],
-	);
-	for (const file of [
-		'lib/store/sqlite/writer-thread.js',
-		'lib/store/sqlite/migrations/0001.sql',
-		'lib/client/index.js',
-	])
-		assert.ok(files.includes(file), file);
+test('[15.1] each package has what is meant, and nothing else that lies about', () => {
+	for (const one of PACKAGES) {
+		const packed = contents.get(one.name)!;
+		assert.deepEqual(wrongContents(one, packed, checkout), []);
+		const changed = [...packed.filter((file) => file !== 'LICENSE'), 'dist/stale.js'];
+		assert.deepEqual(wrongContents(one, changed, checkout), [
+			`The package ${one.name} would hold dist/stale.js, which is not meant.`,
+			`The package ${one.name} lacks LICENSE.`,
+		]);
+	}
 });
 
 test('[15.2] installed, it serves, signs in, imports, queries, restores and speaks MCP', async () => {
