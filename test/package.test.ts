@@ -1,19 +1,16 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { PACKAGES, wrongContents } from '../scripts/package-contents.ts';
+import { copyCheckout } from './support/checkout.ts';
 import { makeHome } from './support/command-line.ts';
-import { ROOT, temporaryDir } from './support/server.ts';
+import { temporaryDir } from './support/server.ts';
 
 /** The packed server, client and adapters, installed in an empty directory as a user installs them. */
 
-const PARTS =
-	'package.json tsconfig.json README.md CHANGELOG.md LICENSE bin src client adapters pages contract scripts docs test/fixtures'.split(
-		' ',
-	);
 const directory = temporaryDir();
 const home = makeHome().dir;
 const env = { PATH: process.env.PATH, HOME: home, PUMADB_PORT: '0', PUMADB_DATA_DIR: join(home, 'data') };
@@ -41,12 +38,7 @@ const STRAYS =
 	);
 
 before(() => {
-	// A copy, because packing builds the pages and the client anew, which other tests read at the same time.
-	checkout = temporaryDir();
-	const isSource = (place: string) => basename(place) !== 'node_modules';
-	for (const part of PARTS) cpSync(join(ROOT, part), join(checkout, part), { recursive: true, filter: isSource });
-	for (const modules of ['node_modules', 'adapters/node_modules'])
-		symlinkSync(join(ROOT, modules), join(checkout, modules));
+	checkout = copyCheckout();
 	for (const stray of STRAYS) {
 		mkdirSync(dirname(join(checkout, stray)), { recursive: true });
 		writeFileSync(join(checkout, stray), 'secret');

@@ -4,7 +4,7 @@
  * rest; with PUMADB_TEST_ENGINE=postgres, against the two nodes.
  */
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { OPERATIONS } from '../src/generated/operations.ts';
@@ -33,6 +33,7 @@ const NOT_ON_POSTGRES: Readonly<Record<string, string>> = {
 	'mcp-oauth-clients': 'programs of others against one server',
 	'oauth-documents': 'it counts what one process fetches of other sites; each node fetches for itself',
 	package: 'it installs the packed program',
+	release: 'it releases packages and starts no server',
 	upgrade: 'it opens files of earlier versions',
 	contract: 'it starts no server',
 	demo: 'it runs the program on a file',
@@ -53,7 +54,9 @@ const wanted = process.argv.slice(2);
 const files = globSync(['test/**/*.test.ts', 'adapters/test/*.test.ts'], { cwd: ROOT }).toSorted();
 const chosen = wanted.length === 0 ? files : files.filter((file) => wanted.some((part) => file.includes(part)));
 
-if (chosen.some((file) => file.startsWith('adapters/'))) installFrameworks();
+if (chosen.some((file) => /^adapters\/|\/package\.|\/release\./.test(file))) {
+	step('Frameworks of the adapters', process.execPath, ['scripts/install-frameworks.ts']);
+}
 
 if (wanted.length === 0) {
 	step('Format and lint', 'biome', ['check', '--error-on-warnings', '.']);
@@ -90,22 +93,6 @@ if (wanted.length === 0) {
 	else console.log('\nEvery rule is cited by a test, and every operation was seen to answer every status it lists.');
 }
 rmSync(directory, { recursive: true });
-
-/** The frameworks that the adapters are tested with lie beside them, for nothing else needs them. Installed once for each lock file. */
-function installFrameworks(): void {
-	const lock = join(ROOT, 'adapters/package-lock.json');
-	const installed = join(ROOT, 'adapters/node_modules/.installed-lock.json');
-	if (existsSync(installed) && readFileSync(installed).equals(readFileSync(lock))) return;
-	step('Frameworks of the adapters', 'npm', [
-		'ci',
-		'--prefix',
-		'adapters',
-		'--prefer-offline',
-		'--no-audit',
-		'--no-fund',
-	]);
-	copyFileSync(lock, installed);
-}
 
 /** Rules of contract/rules.md that no test cites. */
 function untestedRules(): string[] {
