@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { PACKAGES, wrongContents } from '../scripts/package-contents.ts';
 import { copyCheckout } from './support/checkout.ts';
@@ -11,9 +11,16 @@ import { temporaryDir } from './support/server.ts';
 
 /** The packed server, client and adapters, installed in an empty directory as a user installs them. */
 
+/** Another Node to run the installed program with, such as the oldest that it claims to run on. */
+const NODE = process.env.PUMADB_TEST_NODE ?? process.execPath;
 const directory = temporaryDir();
 const home = makeHome().dir;
-const env = { PATH: process.env.PATH, HOME: home, PUMADB_PORT: '0', PUMADB_DATA_DIR: join(home, 'data') };
+const env = {
+	PATH: `${dirname(NODE)}${delimiter}${process.env.PATH}`,
+	HOME: home,
+	PUMADB_PORT: '0',
+	PUMADB_DATA_DIR: join(home, 'data'),
+};
 const installed = join(directory, 'node_modules/.bin/pumadb');
 const contents = new Map<string, string[]>();
 let checkout: string;
@@ -70,7 +77,8 @@ test('[15.1] each package has what is meant, and nothing else that lies about', 
 
 test('[15.2] installed, it serves, signs in, imports, queries, restores and speaks MCP', async () => {
 	server = spawn(installed, ['serve'], { cwd: directory, env, stdio: ['ignore', 'pipe', 'ignore'] });
-	const [line] = await once(server.stdout!.setEncoding('utf8'), 'data');
+	const ended = once(server, 'exit').then(([code]) => assert.fail(`the server ended with ${code}`));
+	const [line] = await Promise.race([once(server.stdout!.setEncoding('utf8'), 'data'), ended]);
 	const url = /http:\S+/.exec(line)![0];
 	assert.equal((await fetch(`${url}/readyz`)).status, 200);
 	assert.equal((await fetch(url, { headers: { Accept: 'text/html' } })).status, 200);
@@ -89,7 +97,7 @@ test('[15.2] installed, it serves, signs in, imports, queries, restores and spea
 	assert.match(answers, /"name":"remember"/);
 	const program = `import { Puma } from '@pumadb/client'; console.log(typeof Puma)`;
 	assert.equal(
-		execFileSync(process.execPath, ['--input-type=module', '-e', program], { cwd: directory, encoding: 'utf8' }),
+		execFileSync(NODE, ['--input-type=module', '-e', program], { cwd: directory, encoding: 'utf8' }),
 		'function\n',
 	);
 });
