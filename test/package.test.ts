@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { PACKAGES, wrongContents } from '../scripts/package-contents.ts';
 import { copyCheckout } from './support/checkout.ts';
 import { makeHome } from './support/command-line.ts';
-import { temporaryDir } from './support/server.ts';
+import { ROOT, temporaryDir } from './support/server.ts';
 
 /** The packed server, client and adapters, installed in an empty directory as a user installs them. */
 
@@ -100,6 +100,24 @@ test('[15.2] installed, it serves, signs in, imports, queries, restores and spea
 		execFileSync(NODE, ['--input-type=module', '-e', program], { cwd: directory, encoding: 'utf8' }),
 		'function\n',
 	);
+});
+
+test('[12.8] [15.2] the first program of the adapters’ README runs with the installed packages and the real framework', () => {
+	const readme = readFileSync(join(directory, 'node_modules/@pumadb/adapters/README.md'), 'utf8');
+	writeFileSync(join(directory, 'memory.mjs'), /```js\n([\s\S]*?)```/.exec(readme)![1]!);
+	mkdirSync(join(directory, 'node_modules/@langchain'));
+	const framework = '@langchain/langgraph-checkpoint';
+	symlinkSync(join(ROOT, 'adapters/node_modules', framework), join(directory, 'node_modules', framework));
+	const { api_key: key } = JSON.parse(pumadb('keys', 'create', 'my-agent', '--json'));
+	const { url } = JSON.parse(readFileSync(join(home, '.config/pumadb/login.json'), 'utf8'));
+	const printed = execFileSync(NODE, ['memory.mjs'], {
+		cwd: directory,
+		env: { ...env, PUMADB_URL: url, PUMADB_API_KEY: key },
+		encoding: 'utf8',
+	});
+	assert.equal(printed, "[ { key: 'preferences', value: { theme: 'dark', language: 'en' } } ]\n");
+	const [row] = JSON.parse(pumadb('get', 'langgraph_store', '--json')).rows;
+	assert.equal(row.namespace, '["users","ada"]');
 });
 
 test('[15.3] installed under an older Node, it says so in one sentence', () => {
