@@ -1,5 +1,5 @@
 import type { MemoryToolHandlers } from '@anthropic-ai/sdk/helpers/beta/memory';
-import type { Puma, Row, Table } from '@pumadb/client';
+import type { BatchOperation, Puma, Row, Table } from '@pumadb/client';
 import { BATCH, codeOf } from './errors.ts';
 
 type Command<Name extends keyof MemoryToolHandlers> = Parameters<MemoryToolHandlers[Name]>[0];
@@ -16,6 +16,8 @@ const LINE_NUMBER_WIDTH = 6;
 const MAX_LINES = 999_999;
 /** How often an edit is made anew on a file that somebody changes at the same time. */
 const MAX_EDITS = 5;
+/** Each file that is renamed takes two operations of a batch. */
+const MAX_RENAMED = BATCH / 2;
 
 /**
  * The files of Anthropic's memory tool as text rows: `betaMemoryTool(new PumaMemory(puma))`. It answers as the SDK's own file-system
@@ -114,15 +116,31 @@ export class PumaMemory implements MemoryToolHandlers {
 		if (to.startsWith(`${from}/`)) throw new Error(`The destination ${newGiven} is inside ${oldGiven}`);
 		const files = await this.#at(from);
 		if (files.length === 0) throw new Error(`The path ${oldGiven} does not exist`);
-		if (files.length > BATCH) throw new Error(`${oldGiven} has more than ${BATCH} files: rename its parts`);
-		await this.#files.batch(
-			files.map(({ id, path }) => ({
-				action: 'update_row' as const,
-				id,
-				patch: { path: to + path.slice(from.length) },
-			})),
-		);
+		if (files.length > MAX_RENAMED) throw new Error(`${oldGiven} has more than ${MAX_RENAMED} files: rename its parts`);
+		try {
+			await this.#files.batch(
+				files.flatMap((file, index) => this.#move(file, to + file.path.slice(from.length), files[index - 1])),
+			);
+		} catch (error) {
+			// Somebody else was there first: nothing of the batch is stored.
+			const code = codeOf(error);
+			if (code === 'multiple_matches') throw new Error(`The destination ${newGiven} already exists`);
+			if (code === 'row_not_found') throw new Error(`The path ${oldGiven} does not exist`);
+			throw error;
+		}
 		return `Successfully renamed ${oldGiven} to ${newGiven}`;
+	}
+
+	/**
+	 * Of a batch, what moves a file that is still where it was read to a path where nothing else is by then: the second write changes nothing,
+	 * but is refused where two rows have the path. What a creation that was cut short left beside the file goes.
+	 */
+	#move({ id, path }: Row<File>, to: string, before: Row<File> | undefined): BatchOperation<File>[] {
+		if (path === before?.path) return [{ action: 'delete', filter: { id } }];
+		return [
+			{ action: 'update_where', filter: { id, path }, patch: { path: to } },
+			{ action: 'update_where', filter: { scope: this.#scope, path: to }, patch: { path: to } },
+		];
 	}
 
 	async #find(path: string): Promise<Row<File> | undefined> {

@@ -172,3 +172,54 @@ test('[12.11] Anthropic memory: edits at the same time are all kept, and of two 
 		'earlier texts are kept',
 	);
 });
+
+test('[12.11] Anthropic memory: of renames at the same time to one path, or of one file, one is done and the others are told', async () => {
+	for (let round = 0; round < 10; round++) {
+		const tool = betaMemoryTool(newMemory());
+		const scope = `scope${scopes}`;
+		const sources = ['a', 'b', 'dir/c'].map((name) => `/memories/${name}`);
+		for (const path of sources) await tool.run({ command: 'create', path, file_text: `text of ${path}` });
+		const onto = await Promise.all(
+			sources.map((path) => outcome(tool, { command: 'rename', old_path: path, new_path: '/memories/one' })),
+		);
+		assert.equal(onto.filter((text) => text.startsWith('Successfully renamed')).length, 1, onto.join('; '));
+		assert.equal(onto.filter((text) => text === 'error: The destination /memories/one already exists').length, 2);
+		const away = await Promise.all(
+			['x', 'y', 'z'].map((name) =>
+				outcome(tool, { command: 'rename', old_path: '/memories/one', new_path: `/memories/${name}` }),
+			),
+		);
+		assert.equal(away.filter((text) => text.startsWith('Successfully renamed')).length, 1, away.join('; '));
+		assert.equal(away.filter((text) => text === 'error: The path /memories/one does not exist').length, 2);
+		const rows = await ada.rows('memory_files', { filter: { scope } });
+		assert.deepEqual(rows.map(({ text }) => text).toSorted(), sources.map((path) => `text of ${path}`).toSorted());
+		assert.equal(new Set(rows.map(({ path }) => path)).size, 3, 'no two files have one path');
+		const done = away.findIndex((text) => text.startsWith('Successfully'));
+		assert.ok(rows.some(({ path }) => path === `/memories/${['x', 'y', 'z'][done]}`));
+	}
+});
+
+test('[12.11] Anthropic memory: a directory is renamed as a whole or not, with what was left of a creation cut short', async () => {
+	const tool = betaMemoryTool(newMemory());
+	const scope = `scope${scopes}`;
+	await tool.run({ command: 'create', path: '/memories/d/a', file_text: 'first' });
+	await ada.add('memory_files', { scope, path: '/memories/d/a', text: 'left over' });
+	await tool.run({ command: 'rename', old_path: '/memories/d', new_path: '/memories/e' });
+	const rows = await ada.rows('memory_files', { filter: { scope } });
+	assert.deepEqual(
+		rows.map(({ path, text }) => [path, text]),
+		[['/memories/e/a', 'first']],
+	);
+	for (let n = 0; n < 50; n++) await ada.add('memory_files', { scope, path: `/memories/e/${n}`, text: '' });
+	assert.equal(
+		await outcome(tool, { command: 'rename', old_path: '/memories/e', new_path: '/memories/f' }),
+		'error: /memories/e has more than 50 files: rename its parts',
+	);
+	await tool.run({ command: 'delete', path: '/memories/e/0' });
+	await tool.run({ command: 'rename', old_path: '/memories/e', new_path: '/memories/f' });
+	assert.equal(
+		(await ada.rows('memory_files', { filter: { scope } })).filter(({ path }) => path.startsWith('/memories/f/'))
+			.length,
+		50,
+	);
+});
