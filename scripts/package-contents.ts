@@ -29,7 +29,7 @@ export const PACKAGES: readonly Package[] = [
 		directory: 'adapters',
 		files: () => [
 			...['package.json', 'README.md', 'LICENSE'],
-			...modules('ai-sdk anthropic-memory errors langgraph openai-agents'),
+			...modules('ai-sdk anthropic-memory errors langgraph openai-agents tool-input'),
 		],
 	},
 	{

@@ -1,6 +1,7 @@
 import type { Filter, Puma, Query } from '@pumadb/client';
-import { jsonSchema, type ToolSet, tool } from 'ai';
+import { type JSONSchema7, jsonSchema, type ToolSet, tool } from 'ai';
 import { codeOf } from './errors.ts';
+import { type Properties, problemOf } from './tool-input.ts';
 
 type Members = Record<string, unknown>;
 
@@ -85,19 +86,24 @@ export function pumaTools(puma: Puma, options: ToolOptions = {}): ToolSet {
 
 function make<Input>(
 	description: string,
-	properties: Readonly<Record<string, object>>,
+	properties: Properties,
 	run: (input: Input, signal: AbortSignal | undefined) => Promise<object>,
 	required: readonly string[] = Object.keys(properties),
 ) {
+	const schema = { type: 'object', properties, required: [...required], additionalProperties: false };
 	return tool({
 		description,
-		inputSchema: jsonSchema<Input>({
-			type: 'object',
-			properties,
-			required: [...required],
-			additionalProperties: false,
+		inputSchema: jsonSchema<Input>(schema as JSONSchema7, {
+			validate: (value) => {
+				const problem = problemOf(value, properties, required);
+				if (problem !== undefined) return { success: false, error: new TypeError(problem) };
+				return { success: true, value: value as Input };
+			},
 		}),
 		execute: async (input, { abortSignal }) => {
+			// The SDK has validated; whoever calls this without it gets words all the same.
+			const problem = problemOf(input, properties, required);
+			if (problem !== undefined) return { error: { code: 'invalid_input', message: problem } };
 			try {
 				return await run(input, abortSignal);
 			} catch (error) {

@@ -113,3 +113,55 @@ test("[12.7] AI SDK: a table's name reaches no other path: a model makes no keys
 	}
 	assert.deepEqual(await puma.keys(), keys);
 });
+
+test('[12.10] AI SDK: an input that does not fit the tool is refused in words that the model gets, and nothing is done', async () => {
+	await ada.add('inputs', { n: 1 });
+	const table = 'inputs';
+	const cases: readonly (readonly [string, unknown, string])[] = [
+		['delete', { table }, 'filter is missing. Members and values that must all be equal'],
+		['delete', { table, filter: null }, 'filter must be an object. Members and values'],
+		['delete', { table, filter: [] }, 'filter must be an object.'],
+		['delete', { table, filtre: {} }, 'There is no member "filtre" here. Send an object with table, filter.'],
+		['delete', {}, 'table is missing. The table: a letter'],
+		['query', { table: 7 }, 'table must be a text.'],
+		['query', { table, limit: 0 }, 'limit must be 1 or more.'],
+		['query', { table, limit: 1.5 }, 'limit must be a whole number.'],
+		['add', { table, row: 'n=2' }, 'row must be an object.'],
+		['upsert', { table, key: [], row: { n: 2 } }, 'key must have 1 or more. The members that identify'],
+		['upsert', { table, key: 'n', row: { n: 2 } }, 'key must be an array of texts.'],
+		['update_row', { table, patch: { n: 2 } }, 'id is missing.'],
+		['list_tables', [], 'The input is not an object. Send {}.'],
+		['list_tables', { table }, 'There is no member "table" here. Send {}.'],
+	];
+	for (const [name, input, words] of cases) {
+		const told = await toldOf(name, input);
+		assert.ok(told.includes(words), `${name} ${JSON.stringify(input)}: ${told}`);
+		const direct = pumaTools(puma)[name]!.execute as (input: unknown, options: object) => Promise<unknown>;
+		const { error } = (await direct(input, {})) as { error: { code: string; message: string } };
+		assert.equal(error.code, 'invalid_input');
+		assert.ok(error.message.startsWith(words), error.message);
+	}
+	assert.deepEqual(
+		(await ada.rows(table)).map(({ n }) => n),
+		[1],
+	);
+});
+
+/** What the model is told in the turn after it called this tool. */
+async function toldOf(toolName: string, input: unknown): Promise<string> {
+	let told = '';
+	const model = new MockLanguageModelV4({
+		doGenerate: async ({ prompt }) => {
+			const answers = prompt.flatMap(({ role, content }) => (role === 'tool' ? content : []));
+			for (const answer of answers) {
+				if (answer.type === 'tool-result' && answer.output.type === 'error-text') told = answer.output.value;
+			}
+			const call = { type: 'tool-call' as const, toolCallId: 'call', toolName, input: JSON.stringify(input) };
+			const done = answers.length > 0;
+			const finishReason = { unified: done ? ('stop' as const) : ('tool-calls' as const), raw: undefined };
+			return { content: done ? [{ type: 'text', text: 'done' }] : [call], finishReason, usage: USAGE, warnings: [] };
+		},
+	});
+	await generateText({ model, tools: pumaTools(puma), prompt: 'go', stopWhen: isStepCount(5) });
+	return told;
+}
