@@ -13,11 +13,13 @@ interface StoredItem {
  * default; an item has at most 64 KB. What is removed can be restored for a while.
  */
 export class PumaSession implements Session {
+	readonly #puma: Puma;
 	readonly #table: Table<StoredItem>;
 	readonly #session: string;
 
 	/** @param options `sessionId`: the same one goes on with the same history; `table`: `agent_sessions` unless given */
 	constructor(puma: Puma, options: { readonly sessionId?: string; readonly table?: string } = {}) {
+		this.#puma = puma;
 		this.#table = puma.table<StoredItem>(options.table ?? 'agent_sessions');
 		this.#session = options.sessionId ?? globalThis.crypto.randomUUID();
 	}
@@ -26,10 +28,23 @@ export class PumaSession implements Session {
 		return this.#session;
 	}
 
-	/** The history, oldest first; of it the last `limit` items. */
+	/**
+	 * The history, oldest first; of it the last `limit` items.
+	 * @throws RangeError where more are asked for than the server answers at once: a history is never cut without a word
+	 */
 	async getItems(limit?: number): Promise<AgentInputItem[]> {
 		if (limit !== undefined && limit <= 0) return [];
-		return (await this.#last(limit)).reverse().map(({ item }) => item);
+		const most = await mostRows(this.#puma);
+		const rows = await this.#last(limit === undefined || limit > most ? undefined : limit);
+		if (rows.length >= most && (limit === undefined || limit > most)) {
+			const count = await this.#table.count({ session: this.#session });
+			if (count > rows.length) {
+				throw new RangeError(
+					`The session ${this.#session} has ${count} items, and this server answers at most ${most} at once: ask for the last ${most} or fewer (limit), or have the operator raise PUMADB_MAX_QUERY_LIMIT.`,
+				);
+			}
+		}
+		return rows.reverse().map(({ item }) => item);
 	}
 
 	/** Up to 100 items are stored all or none, and once, whatever happens on the way. */
@@ -59,4 +74,16 @@ export class PumaSession implements Session {
 	#last(limit: number | undefined): Promise<Row<StoredItem>[]> {
 		return this.#table.query({ filter: { session: this.#session }, sort: '-id', limit });
 	}
+}
+
+const MOST_ROWS = new WeakMap<Puma, number>();
+
+/** The most rows that a query answers, which each client asks its server once. */
+async function mostRows(puma: Puma): Promise<number> {
+	const known = MOST_ROWS.get(puma);
+	if (known !== undefined) return known;
+	const { maxQueryLimit } = await puma.limits();
+	const most = maxQueryLimit ?? Number.POSITIVE_INFINITY;
+	MOST_ROWS.set(puma, most);
+	return most;
 }

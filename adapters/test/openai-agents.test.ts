@@ -106,3 +106,26 @@ test('[12.9] OpenAI Agents: answers that are lost double no item; two that pop a
 	assert.equal((await session.getItems()).length, 122);
 	await proxy.stop();
 });
+
+test('[12.9] OpenAI Agents: a history longer than a query answers is never cut without a word', async () => {
+	const small = await startServer({ ...NO_RATE_LIMITS, PUMADB_MAX_QUERY_LIMIT: '20', PUMADB_MAX_ROWS_PER_TABLE: '0' });
+	const bob = await signIn(small);
+	const session = new PumaSession(new Puma({ url: small.url, apiKey: bob.key }), { sessionId: 'long' });
+	const items = Array.from({ length: 21 }, (_, n) => said(String(n)));
+	await session.addItems(items.slice(0, 20));
+	for (const limit of [undefined, 20, 21, 5000]) assert.deepEqual(await session.getItems(limit), items.slice(0, 20));
+	await session.addItems(items.slice(20));
+	for (const limit of [1, 19, 20]) assert.deepEqual(await session.getItems(limit), items.slice(-limit));
+	for (const limit of [undefined, 21, 5000]) {
+		await assert.rejects(session.getItems(limit), {
+			name: 'RangeError',
+			message:
+				'The session long has 21 items, and this server answers at most 20 at once: ask for the last 20 or fewer (limit), or have the operator raise PUMADB_MAX_QUERY_LIMIT.',
+		});
+	}
+	assert.deepEqual(await session.popItem(), items[20]);
+	await small.stop();
+	const unlimited = new PumaSession(puma, { sessionId: 'unlimited' });
+	await unlimited.addItems(items);
+	assert.deepEqual(await unlimited.getItems(5000), items);
+});
