@@ -121,6 +121,15 @@ export type AccountOutcome =
 	/** A refusal changes nothing, but for the use of a stolen token, which ends its grant. */
 	| { readonly refusal: RefusalData; readonly revoked?: readonly string[] };
 
+/** What a command did that was not refused. */
+export type AccountDone = Exclude<AccountOutcome, { refusal: unknown }>;
+
+/** @throws Refusal where the command was refused. */
+export function doneOf(outcome: AccountOutcome): AccountDone {
+	if ('refusal' in outcome) throw Refusal.from(outcome.refusal);
+	return outcome;
+}
+
 export function keyPrefix(accountId: string, secretStart: string): string {
 	return `puma_live_${accountId}_${secretStart}`;
 }

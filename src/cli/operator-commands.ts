@@ -1,5 +1,4 @@
 import { normalizeEmail } from '../accounts/email.ts';
-import type { AccountOutcome } from '../accounts/rules.ts';
 import { apiKey, newAccountId, newKeyId, newKeySecret, secretHash } from '../accounts/secrets.ts';
 import { Refusal } from '../errors.ts';
 import { eraseAccount, sweepErased } from '../operations/erase-account.ts';
@@ -35,14 +34,12 @@ async function createKey(store: Store, email: string, name: string): Promise<Rec
 		throw new Refusal('invalid_request', `A key's name has 1 to ${MAX_KEY_NAME_CHARACTERS} characters.`);
 	}
 	const { secret, start } = newKeySecret();
-	const outcome = done(
-		await store.writeAccounts({
-			command: 'createKeyForEmail',
-			email: normalizeEmail(email),
-			freshAccountId: newAccountId(),
-			key: { id: newKeyId(), name, secretHash: secretHash(secret), secretStart: start, madeBy: 'operator' },
-		}),
-	);
+	const outcome = await store.writeAccounts({
+		command: 'createKeyForEmail',
+		email: normalizeEmail(email),
+		freshAccountId: newAccountId(),
+		key: { id: newKeyId(), name, secretHash: secretHash(secret), secretStart: start, madeBy: 'operator' },
+	});
 	return { api_key: apiKey(outcome.accountId!, secret), account_id: outcome.accountId!, id: outcome.keyId! };
 }
 
@@ -60,7 +57,7 @@ async function purgeRow(
 	id: string,
 ): Promise<Record<string, string | number>> {
 	const accountId = await accountIdOf(store, account);
-	const outcome = done(await store.writeAccounts({ command: 'purgeRow', accountId, table: checkTableName(table), id }));
+	const outcome = await store.writeAccounts({ command: 'purgeRow', accountId, table: checkTableName(table), id });
 	if (outcome.count === 0)
 		throw new Refusal(
 			'row_not_found',
@@ -90,9 +87,4 @@ async function accountIdOf(store: Store, account: string): Promise<string> {
 
 function noAccount(account: string): Refusal {
 	return new Refusal('not_found', `There is no account ${account}. Give its email address or its id.`);
-}
-
-function done(outcome: AccountOutcome): Exclude<AccountOutcome, { refusal: unknown }> {
-	if ('refusal' in outcome) throw Refusal.from(outcome.refusal);
-	return outcome;
 }

@@ -99,7 +99,7 @@ export function addAuthorize(router: Router, parts: OAuthParts): void {
 			await gate.admitClient('requestMagicLink', client);
 			const email = await admitMagicLink(context, client, typed);
 			const requestHash = secretHash(secret);
-			const outcome = await context.store.writeAccounts({
+			await context.store.writeAccounts({
 				command: 'beginAuthorization',
 				requestHash,
 				browserHash: secretHash(browser),
@@ -107,7 +107,6 @@ export function addAuthorize(router: Router, parts: OAuthParts): void {
 				request,
 				expiresAt: context.clock() + AUTHORIZATION_MS,
 			});
-			if ('refusal' in outcome) throw Refusal.from(outcome.refusal);
 			const path = `${PATH}?authorization=${secret}`;
 			const { devLink } = await sendMagicLink(context, email, requestHash, (token) => `${path}&token=${token}`);
 			redirect(exchange, devLink ?? context.publicUrl + path);
@@ -121,14 +120,13 @@ export function addAuthorize(router: Router, parts: OAuthParts): void {
 	async function signIn(exchange: Exchange, form: Parameters): Promise<void> {
 		const secret = form.required('authorization');
 		await gate.admitClient('verifyMagicLink', clientOf(exchange.request, trustProxy));
-		const outcome = await context.store.writeAccounts({
+		await context.store.writeAccounts({
 			command: 'signInForAuthorization',
 			requestHash: secretHash(secret),
 			browserHash: secretHash(requireBrowser(exchange)),
 			tokenHash: secretHash(form.required('token')),
 			freshAccountId: newAccountId(),
 		});
-		if ('refusal' in outcome) throw Refusal.from(outcome.refusal);
 		redirect(exchange, `${context.publicUrl}${PATH}?authorization=${encodeURIComponent(secret)}`);
 	}
 
@@ -156,8 +154,7 @@ export function addAuthorize(router: Router, parts: OAuthParts): void {
 		const ends = { requestHash: secretHash(secret), browserHash: secretHash(browser) };
 		const decision = form.required('decision');
 		if (decision === 'deny') {
-			const outcome = await context.store.writeAccounts({ command: 'denyAuthorization', ...ends });
-			if ('refusal' in outcome) throw Refusal.from(outcome.refusal);
+			await context.store.writeAccounts({ command: 'denyAuthorization', ...ends });
 			const answer = { error: 'access_denied', error_description: 'The person said no.' } as const;
 			return redirect(exchange, answerUri(request, answer, context.publicUrl));
 		}
@@ -165,13 +162,12 @@ export function addAuthorize(router: Router, parts: OAuthParts): void {
 			throw new Refusal('invalid_request', 'The decision must be allow or deny.', { field: 'decision' });
 		// An authorization keeps its account, so the code is of the one that gets the grant.
 		const code = newGranted('code', signedInAccount(pending));
-		const outcome = await context.store.writeAccounts({
+		await context.store.writeAccounts({
 			command: 'grantAuthorization',
 			...ends,
 			grantId: newGrantId(),
 			code: { hash: code.hash, expiresAt: context.clock() + CODE_MS },
 		});
-		if ('refusal' in outcome) throw Refusal.from(outcome.refusal);
 		redirect(exchange, answerUri(request, { code: code.token }, context.publicUrl));
 	}
 

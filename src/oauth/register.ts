@@ -73,7 +73,6 @@ async function add(
 			...metadata,
 		},
 	});
-	if ('refusal' in outcome) throw Refusal.from(outcome.refusal);
 	return outcome.client!;
 }
 

@@ -1,5 +1,4 @@
 import { parseGranted } from '../accounts/secrets.ts';
-import { Refusal } from '../errors.ts';
 import type { Exchange } from '../http/exchange.ts';
 import { authenticateClient } from './client-auth.ts';
 import { sendJson } from './endpoint.ts';
@@ -16,13 +15,12 @@ export async function revoke(exchange: Exchange, parts: OAuthParts): Promise<voi
 	const client = await authenticateClient(exchange.request, form, clients);
 	const parsed = parseGranted(form.required('token'));
 	if (parsed !== undefined && parsed.kind !== 'code') {
-		const outcome = await gate.context.store.writeAccounts({
+		await gate.context.store.writeAccounts({
 			command: 'revokeToken',
 			accountId: parsed.accountId,
 			tokenHash: parsed.hash,
 			clientId: client.id,
 		});
-		if ('refusal' in outcome) throw Refusal.from(outcome.refusal);
 	}
 	sendJson(exchange, answers, 200, {});
 }

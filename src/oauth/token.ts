@@ -59,7 +59,7 @@ async function change(context: Context, form: Parameters, clientId: string, ttlS
 		}
 		const { accountId, hash: codeHash } = presented(code, 'code');
 		const pair = newPair(accountId, context.clock(), ttlSeconds);
-		const outcome = await store.writeAccounts({
+		await store.writeAccounts({
 			command: 'exchangeCode',
 			accountId,
 			codeHash,
@@ -69,13 +69,12 @@ async function change(context: Context, form: Parameters, clientId: string, ttlS
 			audience,
 			tokens: pair.stored,
 		});
-		if ('refusal' in outcome) throw Refusal.from(outcome.refusal);
 		return pair;
 	}
 	if (grantType === 'refresh_token') {
 		const { accountId, hash: tokenHash } = presented(form.required('refresh_token'), 'refresh');
 		const pair = newPair(accountId, context.clock(), ttlSeconds);
-		const outcome = await store.writeAccounts({
+		await store.writeAccounts({
 			command: 'refreshGrant',
 			accountId,
 			tokenHash,
@@ -83,7 +82,6 @@ async function change(context: Context, form: Parameters, clientId: string, ttlS
 			audience,
 			tokens: pair.stored,
 		});
-		if ('refusal' in outcome) throw Refusal.from(outcome.refusal);
 		return pair;
 	}
 	throw new Refusal('unsupported_grant_type', 'The grant_type must be authorization_code or refresh_token.', {

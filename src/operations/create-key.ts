@@ -1,6 +1,5 @@
 import { apiKey, newKeyId, newKeySecret, secretHash } from '../accounts/secrets.ts';
 import { checkString } from '../domain/json.ts';
-import { Refusal } from '../errors.ts';
 import type { CreateKeyBody } from '../generated/bodies.ts';
 import { createKey as validator } from '../generated/validators.js';
 import { callerOf, type Run } from './context.ts';
@@ -18,7 +17,6 @@ export const createKey: Run = async (context, input) => {
 		by: keyId,
 		key: { id: newKeyId(), name: body.name, secretHash: secretHash(secret), secretStart: start, madeBy: 'api' },
 	});
-	if ('refusal' in outcome) throw Refusal.from(outcome.refusal);
 	const answer = { api_key: apiKey(accountId, secret), id: outcome.keyId, prefix: outcome.prefix, scope: '*' };
 	return { body: JSON.stringify(answer) };
 };

@@ -1,4 +1,3 @@
-import { Refusal } from '../errors.ts';
 import type { Store } from '../store/seam.ts';
 
 /**
@@ -7,7 +6,6 @@ import type { Store } from '../store/seam.ts';
  */
 export async function eraseAccount(store: Store, accountId: string): Promise<boolean> {
 	const outcome = await store.writeAccounts({ command: 'eraseAccount', accountId });
-	if ('refusal' in outcome) throw Refusal.from(outcome.refusal);
 	return outcome.count === 1;
 }
 
@@ -15,7 +13,6 @@ export async function eraseAccount(store: Store, accountId: string): Promise<boo
 export async function sweepErased(store: Store): Promise<void> {
 	for (let more = true; more; ) {
 		const outcome = await store.writeAccounts({ command: 'sweep', only: 'erased' });
-		if ('refusal' in outcome) throw Refusal.from(outcome.refusal);
 		more = outcome.more === true;
 	}
 }

@@ -1,6 +1,5 @@
 import { newLinkTokens } from '../accounts/secrets.ts';
 import { checkFileName, fileNameFor, type LinkTarget, targetText } from '../domain/link.ts';
-import { Refusal } from '../errors.ts';
 import { type Context, callerOf, type Input } from './context.ts';
 
 /** What the three link operations share. */
@@ -22,7 +21,7 @@ export async function makeLink(context: Context, input: Input, target: LinkTarge
 	const { accountId, keyId } = callerOf(input);
 	const { viewer, download, hash } = newLinkTokens(accountId);
 	const expiresAt = context.clock() + context.linkTtlSeconds * 1000;
-	const outcome = await context.store.writeAccounts({
+	await context.store.writeAccounts({
 		command: 'createLink',
 		accountId,
 		keyId,
@@ -30,7 +29,6 @@ export async function makeLink(context: Context, input: Input, target: LinkTarge
 		target: targetText(target),
 		expiresAt,
 	});
-	if ('refusal' in outcome) throw Refusal.from(outcome.refusal);
 	return {
 		viewer_url: `${context.publicUrl}/view/${viewer}`,
 		download_url: `${context.publicUrl}/download/${download}`,

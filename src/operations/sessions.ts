@@ -17,7 +17,6 @@ export async function beginSession(context: Context, token: string): Promise<Ses
 		freshAccountId: newAccountId(),
 		session: { id: newSessionId(), secretHash: secretHash(secret), expiresAt: context.clock() + SESSION_MS },
 	});
-	if ('refusal' in outcome) throw Refusal.from(outcome.refusal);
 	return { accountId: outcome.accountId!, secret };
 }
 
@@ -36,12 +35,11 @@ export function callerOfSession({ accountId, id }: Session): Caller {
 }
 
 export async function endSession({ store }: Context, { accountId, secret }: SessionSecret): Promise<void> {
-	const outcome = await store.writeAccounts({
+	await store.writeAccounts({
 		command: 'endSession',
 		accountId,
 		secretHash: secretHash(secret),
 	});
-	if ('refusal' in outcome) throw Refusal.from(outcome.refusal);
 }
 
 /** Who is signed in, until when, and what the account holds against the limits in force. */

@@ -1,5 +1,4 @@
 import { apiKey, newAccountId, newKeyId, newKeySecret, secretHash } from '../accounts/secrets.ts';
-import { Refusal } from '../errors.ts';
 import type { VerifyMagicLinkBody } from '../generated/bodies.ts';
 import { verifyMagicLink as validator } from '../generated/validators.js';
 import type { Run } from './context.ts';
@@ -21,6 +20,5 @@ export const verifyMagicLink: Run = async (context, input) => {
 			madeBy: 'sign_in',
 		},
 	});
-	if ('refusal' in outcome) throw Refusal.from(outcome.refusal);
 	return { body: JSON.stringify({ api_key: apiKey(outcome.accountId!, secret), account_id: outcome.accountId }) };
 };

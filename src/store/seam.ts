@@ -1,5 +1,5 @@
 import type { Authorization, ClientRecord, Grant } from '../accounts/grants.ts';
-import type { AccountCommand, AccountOutcome, Caller, KeyRecord, Session } from '../accounts/rules.ts';
+import type { AccountCommand, AccountDone, Caller, KeyRecord, Session } from '../accounts/rules.ts';
 import type { Awaitable } from '../awaitable.ts';
 import type { Filter } from '../domain/filter.ts';
 import type { Link } from '../domain/link.ts';
@@ -18,8 +18,11 @@ export interface Store {
 	 * The promise resolves once the result is on disk.
 	 */
 	writeRows(call: RowsCall): Promise<RowsOutcome>;
-	/** Runs one command on accounts, keys or magic links. The promise resolves once its effect is on disk. */
-	writeAccounts(command: AccountCommand): Promise<AccountOutcome>;
+	/**
+	 * Runs one command on accounts, keys or magic links. The promise resolves once its effect is on disk.
+	 * @throws Refusal where a rule refuses the command
+	 */
+	writeAccounts(command: AccountCommand): Promise<AccountDone>;
 	/** Notes that a key was used; kept within a minute, and not answered. */
 	keyUsed(caller: Caller): void;
 	/** Windows of so many milliseconds, in which all nodes on this store count together. */

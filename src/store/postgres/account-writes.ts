@@ -1,5 +1,6 @@
 import {
 	type AccountCommand,
+	type AccountDone,
 	type AccountOutcome,
 	keyPrefix,
 	keyToGiveUp,
@@ -22,8 +23,6 @@ import { keysOf } from './keys.ts';
 import { requireLive } from './live-keys.ts';
 import { sweep } from './sweep.ts';
 import { Turns } from './turns.ts';
-
-type Outcome = Exclude<AccountOutcome, { refusal: unknown }>;
 
 /** How often a command is tried that the database took back for another's sake, or whose connection was gone. */
 const TRIES = 3;
@@ -127,7 +126,7 @@ class Command {
 		return this.#ask(sql, values);
 	}
 
-	async #count(sql: string, ...values: unknown[]): Promise<Outcome> {
+	async #count(sql: string, ...values: unknown[]): Promise<AccountDone> {
 		return { count: (await this.#ask(sql, values)).rowCount ?? 0 };
 	}
 
@@ -182,14 +181,14 @@ class Command {
 		throw new Error('The account of an address came and went.');
 	}
 
-	async #verify(tokenHash: string, freshAccountId: string, key: NewKey): Promise<Outcome> {
+	async #verify(tokenHash: string, freshAccountId: string, key: NewKey): Promise<AccountDone> {
 		const accountId = await this.#ensureAccount(await this.#useMagicLink(tokenHash, null), freshAccountId);
 		const toGiveUp = keyToGiveUp(await keysOf(this.#ask, accountId, 'live'));
 		const revoked = toGiveUp === undefined ? [] : ((await this.#revokeLocked(accountId, toGiveUp.id)).revoked ?? []);
 		return { ...(await this.#insertKey(accountId, key)), revoked };
 	}
 
-	async #beginSession(tokenHash: string, freshAccountId: string, session: NewSession): Promise<Outcome> {
+	async #beginSession(tokenHash: string, freshAccountId: string, session: NewSession): Promise<AccountDone> {
 		const accountId = await this.#ensureAccount(await this.#useMagicLink(tokenHash, null), freshAccountId);
 		const { rows } = await this.#do(
 			'SELECT secret_hash FROM pumadb.sessions WHERE account_id = $1 AND expires_at > $2 ORDER BY expires_at, created_at',
@@ -211,7 +210,7 @@ class Command {
 		return { accountId, revoked };
 	}
 
-	async #endSession(accountId: string, secretHash: string): Promise<Outcome> {
+	async #endSession(accountId: string, secretHash: string): Promise<AccountDone> {
 		const { rows } = await this.#do(
 			'DELETE FROM pumadb.sessions WHERE account_id = $1 AND secret_hash = $2 RETURNING session_id',
 			accountId,
@@ -220,7 +219,7 @@ class Command {
 		return { count: rows.length, revoked: rows.map((row) => row.session_id as string) };
 	}
 
-	async #createKey(accountId: string, by: string, key: NewKey): Promise<Outcome> {
+	async #createKey(accountId: string, by: string, key: NewKey): Promise<AccountDone> {
 		// The account may have been erased between the caller's check and this transaction.
 		if (!(await this.#lock(accountId))) {
 			throw new Refusal('invalid_api_key', 'The account of this API key was erased. Sign in again to make a new one.');
@@ -230,14 +229,14 @@ class Command {
 		return this.#insertKey(accountId, key);
 	}
 
-	async #createKeyForEmail(email: string, freshAccountId: string, key: NewKey): Promise<Outcome> {
+	async #createKeyForEmail(email: string, freshAccountId: string, key: NewKey): Promise<AccountDone> {
 		const accountId = await this.#ensureAccount(email, freshAccountId);
 		requireRoomForKey(await keysOf(this.#ask, accountId, 'live'));
 		return this.#insertKey(accountId, key);
 	}
 
 	/** In an account that is locked. */
-	async #insertKey(accountId: string, key: NewKey): Promise<Outcome> {
+	async #insertKey(accountId: string, key: NewKey): Promise<AccountDone> {
 		const prefix = keyPrefix(accountId, key.secretStart);
 		const { rows } = await this.#do(
 			'UPDATE pumadb.accounts SET seq = seq + 1 WHERE account_id = $1 RETURNING seq',
@@ -258,13 +257,13 @@ class Command {
 		return { accountId, keyId: key.id, prefix };
 	}
 
-	async #revoke(accountId: string, keyId: string): Promise<Outcome> {
+	async #revoke(accountId: string, keyId: string): Promise<AccountDone> {
 		// So that no link is made with the key meanwhile.
 		await this.#lock(accountId);
 		return this.#revokeLocked(accountId, keyId);
 	}
 
-	async #revokeLocked(accountId: string, keyId: string): Promise<Outcome> {
+	async #revokeLocked(accountId: string, keyId: string): Promise<AccountDone> {
 		const { count } = await this.#count(
 			'UPDATE pumadb.api_keys SET revoked_at = $3 WHERE account_id = $1 AND key_id = $2 AND revoked_at IS NULL',
 			accountId,
@@ -276,7 +275,7 @@ class Command {
 		return { count: count ?? 0, revoked: count ? [keyId] : [] };
 	}
 
-	async #createLink(command: Extract<AccountCommand, { command: 'createLink' }>): Promise<Outcome> {
+	async #createLink(command: Extract<AccountCommand, { command: 'createLink' }>): Promise<AccountDone> {
 		const { accountId, keyId, tokenHash, target, expiresAt } = command;
 		await this.#lock(accountId);
 		// The key or grant may have been revoked between the caller's check and this transaction.
@@ -312,7 +311,7 @@ class Command {
 		return {};
 	}
 
-	async #touchKeys(used: readonly { accountId: string; keyId: string; at: string }[]): Promise<Outcome> {
+	async #touchKeys(used: readonly { accountId: string; keyId: string; at: string }[]): Promise<AccountDone> {
 		if (used.length === 0) return { count: 0 };
 		const columns = [used.map(({ accountId }) => accountId), used.map(({ keyId }) => keyId), used.map(({ at }) => at)];
 		for (const [table, id] of [
@@ -329,7 +328,7 @@ class Command {
 		return { count: used.length };
 	}
 
-	async #erase(accountId: string): Promise<Outcome> {
+	async #erase(accountId: string): Promise<AccountDone> {
 		const { rows } = await this.#do('SELECT email FROM pumadb.accounts WHERE account_id = $1 FOR UPDATE', accountId);
 		if (rows[0] === undefined) return { count: 0 };
 		const { email } = rows[0];
@@ -355,7 +354,7 @@ class Command {
 		return { count: 1, revoked };
 	}
 
-	async #purge(accountId: string, table: string, id: string): Promise<Outcome> {
+	async #purge(accountId: string, table: string, id: string): Promise<AccountDone> {
 		if (!isRowId(id) || !(await this.#lock(accountId))) return { count: 0 };
 		const [row, versions, kept] = await Promise.all([
 			this.#do(

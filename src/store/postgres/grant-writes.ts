@@ -12,7 +12,7 @@ import {
 	reuseRefusal,
 	signedInAccount,
 } from '../../accounts/grants.ts';
-import type { AccountOutcome } from '../../accounts/rules.ts';
+import type { AccountDone, AccountOutcome } from '../../accounts/rules.ts';
 import { sameHash } from '../../accounts/secrets.ts';
 import { stamp } from '../../domain/row.ts';
 import { Refusal } from '../../errors.ts';
@@ -28,7 +28,6 @@ import {
 import { authorizationOf, clientByFingerprint } from './clients.ts';
 import type { Ask, Row } from './connections.ts';
 
-type Done = Exclude<AccountOutcome, { refusal: unknown }>;
 type Of<C extends GrantCommand['command']> = Extract<GrantCommand, { command: C }>;
 
 /** Registrations take turns: so their number cannot grow beyond its bound. */
@@ -101,7 +100,7 @@ export class GrantWrites {
 		return (await this.#ask(sql, values)).rows;
 	}
 
-	async #register({ client }: Of<'registerClient'>): Promise<Done> {
+	async #register({ client }: Of<'registerClient'>): Promise<AccountDone> {
 		await this.#do('SELECT pg_advisory_xact_lock($1)', REGISTER_LOCK);
 		if (client.fingerprint !== null) {
 			const known = await clientByFingerprint(this.#ask, client.fingerprint);
@@ -135,7 +134,7 @@ export class GrantWrites {
 		await this.#do('DELETE FROM pumadb.clients WHERE client_id = $1', oldest.client_id);
 	}
 
-	async #signIn(command: Of<'signInForAuthorization'>): Promise<Done> {
+	async #signIn(command: Of<'signInForAuthorization'>): Promise<AccountDone> {
 		const { requestHash, browserHash, tokenHash, freshAccountId } = command;
 		const pending = await authorizationOf(this.#ask, requestHash, true);
 		requireAuthorization(pending, browserHash, this.#now);
@@ -146,7 +145,7 @@ export class GrantWrites {
 		return { accountId };
 	}
 
-	async #grant(command: Of<'grantAuthorization'>): Promise<Done> {
+	async #grant(command: Of<'grantAuthorization'>): Promise<AccountDone> {
 		const { grantId, code } = command;
 		const pending = await authorizationOf(this.#ask, command.requestHash, true);
 		requireAuthorization(pending, command.browserHash, this.#now);
@@ -250,7 +249,7 @@ export class GrantWrites {
 		return { accountId };
 	}
 
-	async #revokeToken({ accountId, tokenHash, clientId }: Of<'revokeToken'>): Promise<Done> {
+	async #revokeToken({ accountId, tokenHash, clientId }: Of<'revokeToken'>): Promise<AccountDone> {
 		await this.#signIns.lock(accountId);
 		const row = await this.#tokenRow(accountId, tokenHash);
 		// A token that is not there is as ended as can be (RFC 7009 section 2.2).

@@ -1,4 +1,4 @@
-import type { AccountCommand, AccountOutcome, Caller } from '../../accounts/rules.ts';
+import { type AccountCommand, type AccountDone, type Caller, doneOf } from '../../accounts/rules.ts';
 import { Refusal } from '../../errors.ts';
 import type { WriteLimits } from '../../limits.ts';
 import type { Reader, RowsCall, RowsOutcome, Store } from '../seam.ts';
@@ -83,8 +83,8 @@ export class PostgresStore implements Store {
 		return this.#writer.write(call);
 	}
 
-	writeAccounts(command: AccountCommand): Promise<AccountOutcome> {
-		return this.#accounts.run(command, this.#options.clock());
+	async writeAccounts(command: AccountCommand): Promise<AccountDone> {
+		return doneOf(await this.#accounts.run(command, this.#options.clock()));
 	}
 
 	windows(milliseconds: number): Windows {

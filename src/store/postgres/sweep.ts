@@ -1,4 +1,4 @@
-import type { AccountOutcome } from '../../accounts/rules.ts';
+import type { AccountDone } from '../../accounts/rules.ts';
 import { versionsKeptSince } from '../../domain/writes.ts';
 import { DAY_MS, KEPT_ANSWER_MS, type WriteLimits } from '../../limits.ts';
 import type { Ask, Connections } from './connections.ts';
@@ -20,7 +20,7 @@ export async function sweep(
 	limits: WriteLimits,
 	now: number,
 	onlyErased: boolean,
-): Promise<Exclude<AccountOutcome, { refusal: unknown }>> {
+): Promise<AccountDone> {
 	const steps: ((ask: Ask) => Promise<number>)[] = onlyErased
 		? [sweepErased]
 		: [

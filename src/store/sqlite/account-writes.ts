@@ -1,5 +1,6 @@
 import {
 	type AccountCommand,
+	type AccountDone,
 	type AccountOutcome,
 	type KeyRecord,
 	keyPrefix,
@@ -26,8 +27,6 @@ import type { MemberIndexes } from './member-indexes.ts';
 /** Things one sweep removes at most: small enough that writes hardly wait for it. */
 const SWEEP = 200;
 const OF_ACCOUNT = 'account_no = (SELECT account_no FROM accounts WHERE account_id = ?)';
-
-type Outcome = Exclude<AccountOutcome, { refusal: unknown }>;
 
 /** Loads, decides and applies commands on accounts, inside the transaction that the writer holds open. */
 export class AccountWrites {
@@ -144,7 +143,7 @@ export class AccountWrites {
 		return this.#ensureAccount(email, freshAccountId, now);
 	}
 
-	#verify(tokenHash: string, freshAccountId: string, key: NewKey, now: number): Outcome {
+	#verify(tokenHash: string, freshAccountId: string, key: NewKey, now: number): AccountDone {
 		const link = this.#liveMagicLink(tokenHash, null, now);
 		const known = this.#db.prepare('SELECT account_id FROM accounts WHERE email = ?').get(link.email);
 		const toGiveUp = known === undefined ? undefined : keyToGiveUp(this.#liveKeys(known.account_id as string));
@@ -154,7 +153,7 @@ export class AccountWrites {
 		return { ...this.#createKey(accountId, key, now), revoked };
 	}
 
-	#beginSession(tokenHash: string, freshAccountId: string, session: NewSession, now: number): Outcome {
+	#beginSession(tokenHash: string, freshAccountId: string, session: NewSession, now: number): AccountDone {
 		const { email } = this.#liveMagicLink(tokenHash, null, now);
 		this.#useMagicLink(tokenHash, now);
 		const accountId = this.#ensureAccount(email, freshAccountId, now);
@@ -199,7 +198,7 @@ export class AccountWrites {
 		return freshAccountId;
 	}
 
-	#createKey(accountId: string, key: NewKey, now: number): Outcome {
+	#createKey(accountId: string, key: NewKey, now: number): AccountDone {
 		// The account may have been erased between the caller's check and this transaction.
 		if (this.#db.prepare('SELECT 1 FROM accounts WHERE account_id = ?').get(accountId) === undefined) {
 			throw new Refusal('invalid_api_key', 'The account of this API key was erased. Sign in again to make a new one.');
@@ -218,7 +217,7 @@ export class AccountWrites {
 		return { accountId, keyId: key.id, prefix };
 	}
 
-	#revoke(accountId: string, keyId: string, now: number): Outcome {
+	#revoke(accountId: string, keyId: string, now: number): AccountDone {
 		const count = this.#exec(
 			'UPDATE api_keys SET revoked_at = ? WHERE account_id = ? AND key_id = ? AND revoked_at IS NULL',
 			stamp(now),
@@ -230,7 +229,7 @@ export class AccountWrites {
 		return { count, revoked: count === 0 ? [] : [keyId] };
 	}
 
-	#createLink(command: Extract<AccountCommand, { command: 'createLink' }>, now: number): Outcome {
+	#createLink(command: Extract<AccountCommand, { command: 'createLink' }>, now: number): AccountDone {
 		const { accountId, keyId, tokenHash, target, expiresAt } = command;
 		// The key or grant may have been revoked between the caller's check and this transaction.
 		const key = this.#db
@@ -260,7 +259,7 @@ export class AccountWrites {
 		return {};
 	}
 
-	#erase(accountId: string): Outcome {
+	#erase(accountId: string): AccountDone {
 		const account = this.#db.prepare('SELECT email FROM accounts WHERE account_id = ?').get(accountId);
 		if (account === undefined) return { count: 0 };
 		const sessions = this.#db.prepare('DELETE FROM sessions WHERE account_id = ? RETURNING session_id').all(accountId);
@@ -278,7 +277,7 @@ export class AccountWrites {
 		return { count: 1, revoked };
 	}
 
-	#purge(accountId: string, tableName: string, id: string): Outcome {
+	#purge(accountId: string, tableName: string, id: string): AccountDone {
 		const table = this.#db
 			.prepare('SELECT table_no, rows FROM counted_tables WHERE account_id = ? AND name = ?')
 			.get(accountId, tableName);
@@ -323,7 +322,7 @@ export class AccountWrites {
 		);
 	}
 
-	#sweep(now: number): Outcome {
+	#sweep(now: number): AccountDone {
 		const ofGrants = this.#grants.sweep(now, SWEEP);
 		const count =
 			ofGrants.count +
@@ -414,7 +413,7 @@ export class AccountWrites {
 	}
 }
 
-function swept(count: number): Outcome {
+function swept(count: number): AccountDone {
 	return { count, more: count > 0 };
 }
 

@@ -12,7 +12,7 @@ import {
 	reuseRefusal,
 	signedInAccount,
 } from '../../accounts/grants.ts';
-import type { AccountOutcome } from '../../accounts/rules.ts';
+import type { AccountDone, AccountOutcome } from '../../accounts/rules.ts';
 import { sameHash } from '../../accounts/secrets.ts';
 import { stamp } from '../../domain/row.ts';
 import { Refusal, type RefusalData } from '../../errors.ts';
@@ -27,8 +27,6 @@ import {
 } from '../../limits.ts';
 import { authorizationOf, clientByFingerprint } from './clients.ts';
 import type { Database, Row, SQLInputValue } from './driver.ts';
-
-type Done = Exclude<AccountOutcome, { refusal: unknown }>;
 
 /** What grants need of the account commands around them. */
 export interface SignIns {
@@ -156,7 +154,7 @@ export class GrantWrites {
 		return this.#db.prepare(sql).all(...values) as Row[];
 	}
 
-	#register({ client }: Extract<GrantCommand, { command: 'registerClient' }>, now: number): Done {
+	#register({ client }: Extract<GrantCommand, { command: 'registerClient' }>, now: number): AccountDone {
 		if (client.fingerprint !== null) {
 			const known = clientByFingerprint(this.#db, client.fingerprint);
 			if (known !== undefined) {
@@ -189,7 +187,7 @@ export class GrantWrites {
 		this.#exec('DELETE FROM clients WHERE client_id = ?', oldest.client_id!);
 	}
 
-	#signIn(command: Extract<GrantCommand, { command: 'signInForAuthorization' }>, now: number): Done {
+	#signIn(command: Extract<GrantCommand, { command: 'signInForAuthorization' }>, now: number): AccountDone {
 		const { requestHash, browserHash, tokenHash, freshAccountId } = command;
 		const pending = authorizationOf(this.#db, requestHash);
 		requireAuthorization(pending, browserHash, now);
@@ -200,7 +198,7 @@ export class GrantWrites {
 		return { accountId };
 	}
 
-	#grant(command: Extract<GrantCommand, { command: 'grantAuthorization' }>, now: number): Done {
+	#grant(command: Extract<GrantCommand, { command: 'grantAuthorization' }>, now: number): AccountDone {
 		const { grantId, code } = command;
 		const pending = authorizationOf(this.#db, command.requestHash);
 		requireAuthorization(pending, command.browserHash, now);
@@ -297,7 +295,7 @@ export class GrantWrites {
 		return { accountId };
 	}
 
-	#revokeToken({ accountId, tokenHash, clientId }: Extract<GrantCommand, { command: 'revokeToken' }>): Done {
+	#revokeToken({ accountId, tokenHash, clientId }: Extract<GrantCommand, { command: 'revokeToken' }>): AccountDone {
 		const row = this.#tokenRow(accountId, tokenHash, undefined);
 		// A token that is not there is as ended as can be (RFC 7009 section 2.2).
 		if (row === undefined) return { count: 0 };

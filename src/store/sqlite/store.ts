@@ -1,7 +1,13 @@
 import { chmodSync, closeSync, fsyncSync, mkdirSync, openSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import type { AccountCommand, AccountOutcome, Caller } from '../../accounts/rules.ts';
+import {
+	type AccountCommand,
+	type AccountDone,
+	type AccountOutcome,
+	type Caller,
+	doneOf,
+} from '../../accounts/rules.ts';
 import { Refusal } from '../../errors.ts';
 import type { WriteLimits } from '../../limits.ts';
 import type { AccessToken, Reader, RowsCall, RowsOutcome, Store } from '../seam.ts';
@@ -172,8 +178,8 @@ export class SqliteStore implements Store {
 		return this.#ask({ kind: 'rows', ...call }) as Promise<RowsOutcome>;
 	}
 
-	writeAccounts(command: AccountCommand): Promise<AccountOutcome> {
-		return this.#ask({ kind: 'account', command }) as Promise<AccountOutcome>;
+	async writeAccounts(command: AccountCommand): Promise<AccountDone> {
+		return doneOf((await this.#ask({ kind: 'account', command })) as AccountOutcome);
 	}
 
 	keyUsed(caller: Caller): void {
