@@ -355,8 +355,8 @@ function outcomeUnknown(): Refusal {
 	);
 }
 
-/** Makes the data directory, or takes one that is empty or ours, readable by its owner alone. */
-function makeDirectory(path: string): void {
+/** Makes the data directory, or takes one that is empty or ours, readable by its owner alone. @param setting what names it */
+export function makeDirectory(path: string, setting = 'PUMADB_DATA_DIR'): void {
 	let others: string | undefined;
 	try {
 		mkdirSync(path, { recursive: true, mode: 0o700 });
@@ -367,18 +367,18 @@ function makeDirectory(path: string): void {
 	} catch (error) {
 		const { code } = error as { code?: string };
 		throw new Error(
-			`PUMADB_DATA_DIR names ${path}, which cannot be made or used as a directory (${code}): name one that can.`,
+			`${setting} names ${path}, which cannot be made or used as a directory (${code}): name one that can.`,
 		);
 	}
 	if (others !== undefined) {
 		throw new Error(
-			`PUMADB_DATA_DIR names ${path}, which holds files that are not ours (${others}): name an empty directory.`,
+			`${setting} names ${path}, which holds files that are not ours (${others}): name an empty directory.`,
 		);
 	}
 }
 
 /** Makes new directory entries durable (fsync(2)). */
-function syncDirectory(path: string): void {
+export function syncDirectory(path: string): void {
 	if (!statSync(path).isDirectory() || process.platform === 'win32') return;
 	const fd = openSync(path, 'r');
 	try {
