@@ -97,7 +97,9 @@ export class DatabaseTarget extends DatabaseEnd implements Target {
 		const { numbered } = layoutOf(kind);
 		if (numbered !== undefined) send(countOnSql(numbered.counter), numberedBy(kind, records));
 		if ((await inserted).rowCount === records.length) return;
-		throw new MoveError('The source is not sound: a record is of no account. Run "pumadb check" on it.');
+		throw new MoveError(
+			`${this.name} did not take every record of ${kind}: one may be of no account. Run "pumadb check" on the source.`,
+		);
 	}
 
 	async complete(): Promise<void> {}
