@@ -67,7 +67,8 @@ async function step({ ask, send }: Transaction, number: number, name: string, ca
 	}
 }
 
-function sentence({ called }: Connections): string {
+/** What the database is called, at the beginning of a sentence. */
+export function sentence({ called }: Connections): string {
 	return called.charAt(0).toUpperCase() + called.slice(1);
 }
 

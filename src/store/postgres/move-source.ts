@@ -2,7 +2,7 @@ import { type Counts, type End, MoveError, type Page, type Position, type Source
 import { columnsOf, type Fields, KIND_NAMES, type KindName, kindOf, type Value } from '../move/kinds.ts';
 import { APPLICATION_NAME, type Ask, Connections, type Row } from './connections.ts';
 import { ConnectionLost, sqlState } from './faults.ts';
-import { requireCurrent } from './migrate.ts';
+import { requireCurrent, sentence } from './migrate.ts';
 import { countSql, orderOf, pageSql } from './move-layout.ts';
 
 /** A step carries this many records at most, and about as many as have so many characters together. */
@@ -29,6 +29,15 @@ export function connectTo(url: string): Connections {
 		applicationName: `${APPLICATION_NAME} move`,
 		onFault: () => {},
 	});
+}
+
+/** A refusal of the database itself, told with its name: a wrong password, or no such database. */
+export function cannotOpen(connections: Connections, error: unknown): unknown {
+	const state = sqlState(error);
+	if (state === undefined || !/^(28|3D)/.test(state)) return error;
+	return new MoveError(
+		`${sentence(connections)} cannot be opened (${(error as Error).message}): check its user and password, and that it is there.`,
+	);
 }
 
 /** @throws MoveError where a server, or another command, has connections to the database. */
@@ -151,7 +160,7 @@ export class DatabaseSource extends DatabaseEnd implements Source {
 			return new DatabaseSource(url, connections, snapshot);
 		} catch (error) {
 			await connections.close();
-			throw error;
+			throw cannotOpen(connections, error);
 		}
 	}
 

@@ -13,7 +13,7 @@ import { at, columnsOf, type Fields, type KindName } from '../move/kinds.ts';
 import type { Ask, Transaction } from './connections.ts';
 import { migrate, moveMark } from './migrate.ts';
 import { countOnSql, insertSql, layoutOf } from './move-layout.ts';
-import { connectTo, DatabaseEnd, requireUnserved } from './move-source.ts';
+import { cannotOpen, connectTo, DatabaseEnd, requireUnserved } from './move-source.ts';
 
 /** One move at a time begins in a database. */
 const LOCK = 0x70756d616464;
@@ -31,7 +31,7 @@ export class DatabaseTarget extends DatabaseEnd implements Target {
 			return new DatabaseTarget(url, connections);
 		} catch (error) {
 			await connections.close();
-			throw error;
+			throw cannotOpen(connections, error);
 		}
 	}
 
