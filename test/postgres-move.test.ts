@@ -1,16 +1,25 @@
 import assert from 'node:assert/strict';
 import { hash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { copyFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, before, test } from 'node:test';
 import { KIND_NAMES } from '../src/store/move/kinds.ts';
 import { type Any, clientWith, send } from './support/client.ts';
+import { makeHome, noTerminal } from './support/command-line.ts';
 import { faultsOf, queryDatabase } from './support/data-dir.ts';
 import { type Filled, fill, KEYED, portrait } from './support/move.ts';
 import { refresh } from './support/oauth.ts';
 import { database, freePort, query } from './support/postgres.ts';
 import { assertRefused, assertStatus } from './support/refusals.ts';
-import { type Env, NO_RATE_LIMITS, runPumadb, startNode, type TestServer, temporaryDir } from './support/server.ts';
+import {
+	type Env,
+	NO_RATE_LIMITS,
+	ROOT,
+	runPumadb,
+	startNode,
+	type TestServer,
+	temporaryDir,
+} from './support/server.ts';
 
 /** `pumadb move` of a service that has something of everything, between real files and a real PostgreSQL. */
 
@@ -53,7 +62,8 @@ before(async () => {
 	const server = await served(origin);
 	filled = await fill(server);
 	portrayed = await portrait(server, filled);
-	await server.stop();
+	// Killed: what was written last is in the log alone.
+	await server.kill();
 	assert.equal(portrayed.revoked, 401);
 	assert.equal((portrayed['replayed notes'] as unknown[])[2], 'true');
 	for (const link of filled.links) assert.equal((portrayed[new URL(link).pathname] as unknown[])[0], 200);
@@ -197,4 +207,39 @@ test('[13.14] a dry run counts, and changes neither end', async () => {
 	assert.deepEqual(await query(url, `SELECT 1 FROM pg_namespace WHERE nspname = 'pumadb'`), []);
 	assert.ok(!existsSync(nowhere));
 	assert.deepEqual(bytesOf(origin), before);
+});
+
+test('[13.14] what is no database of ours, or of another schema, is refused and left as it is', async () => {
+	const [old, others, empty] = [temporaryDir(), temporaryDir(), temporaryDir()];
+	copyFileSync(join(ROOT, 'test/fixtures/schema-0001.sqlite'), join(old, 'pumadb.sqlite'));
+	writeFileSync(join(others, 'letter.txt'), 'mine');
+	const before = bytesOf(old);
+	const newer = await emptyDatabase();
+	await moved(origin, newer);
+	await query(newer, 'UPDATE schema_version SET version = 999');
+	for (const [from, to, sentence] of [
+		[old, await emptyDatabase(), /has schema 1, and this version of pumaDB moves schema \d+\. Start a server/],
+		[newer, join(empty, 'x'), /has schema 999, and this version of pumaDB reads schema \d+/],
+		[origin, newer, /has schema 999, and this version of pumaDB knows schemas up to \d+/],
+		[empty, await emptyDatabase(), /There is no database in /],
+		[await emptyDatabase(), join(empty, 'x'), /has schema 0, and this version/],
+		[origin, others, /--to names \S+, which holds files that are not ours \(letter\.txt\)/],
+	] as const) {
+		for (const more of [[], ['--dry-run']]) {
+			const { code, err } = await runPumadb(['move', '--from', from, '--to', to, ...more]);
+			assert.equal(code, 1, err);
+			assert.match(err, sentence);
+			assert.match(err, /^pumadb move: [^\n]+\n$/);
+		}
+	}
+	assert.deepEqual(bytesOf(old), before);
+	assert.deepEqual(readdirSync(others), ['letter.txt']);
+	assert.ok(!existsSync(join(empty, 'x')));
+});
+
+test('[13.13] a terminal shows how far it is', { skip: noTerminal() ?? false }, async () => {
+	const terminal = makeHome().onTerminal(['move', '--from', origin, '--to', await emptyDatabase()]);
+	await terminal.see(/█+░* \d+\/\d+ records {2}rows/);
+	await terminal.see(/█+░* \d+\/\d+ records {2}compared, rows/);
+	assert.equal(await terminal.ended, 0, terminal.screen());
 });

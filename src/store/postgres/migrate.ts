@@ -32,6 +32,11 @@ export async function migrate(connections: Connections): Promise<void> {
 		if ((await schemaOf(connections)) >= number) continue;
 		await connections.transaction((transaction) => step(transaction, number, name, connections.called), 'migration');
 	}
+	await requireKnown(connections);
+}
+
+/** @throws Error with a sentence for the operator where the schema is newer than this version, or the encoding another. */
+export async function requireKnown(connections: Connections): Promise<void> {
 	const schema = await schemaOf(connections);
 	if (schema > currentSchema()) {
 		throw new Error(

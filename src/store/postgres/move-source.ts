@@ -49,7 +49,7 @@ export async function requireUnserved({ called }: Connections, ask: Ask): Promis
 	);
 	if (rows[0].n === 0) return;
 	throw new MoveError(
-		`A pumaDB server uses ${called} (${rows[0].n} connections, from ${rows[0].addresses}). Stop every server on it first, then run the command again.`,
+		`A pumaDB server or command uses ${called} (connections: ${rows[0].n}, from ${rows[0].addresses}). Stop every server on it first, then run this command again.`,
 	);
 }
 

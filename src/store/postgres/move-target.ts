@@ -11,7 +11,7 @@ import {
 } from '../move/ends.ts';
 import { at, columnsOf, type Fields, type KindName } from '../move/kinds.ts';
 import type { Ask, Transaction } from './connections.ts';
-import { migrate, moveMark } from './migrate.ts';
+import { migrate, moveMark, requireKnown } from './migrate.ts';
 import { countOnSql, insertSql, layoutOf } from './move-layout.ts';
 import { cannotOpen, connectTo, DatabaseEnd, requireUnserved } from './move-source.ts';
 
@@ -27,6 +27,7 @@ export class DatabaseTarget extends DatabaseEnd implements Target {
 	static async open(url: string): Promise<DatabaseTarget> {
 		const connections = connectTo(url);
 		try {
+			await requireKnown(connections);
 			await requireUnserved(connections, connections.ask);
 			return new DatabaseTarget(url, connections);
 		} catch (error) {

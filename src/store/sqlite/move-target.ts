@@ -8,7 +8,7 @@ import { migrate, moveMark, requireOurs } from './migrate.ts';
 import { stored, typesOf } from './move-layout.ts';
 import { Places } from './move-places.ts';
 import { FileEnd, nameOf } from './move-source.ts';
-import { DATABASE_FILE, makeDirectory, syncDirectory } from './store.ts';
+import { DATABASE_FILE, makeDirectory, requireOwnDirectory, syncDirectory } from './store.ts';
 
 /** Tables whose numbers are remembered. */
 const MAX_TABLES = 10_000;
@@ -24,6 +24,7 @@ export class FileTarget extends FileEnd implements Target {
 
 	/** Looks at what is there; nothing is made before the move begins. @throws Error with a sentence where it is in use or not ours. */
 	static open(dataDir: string): FileTarget {
+		requireOwnDirectory(dataDir, '--to');
 		const path = join(dataDir, DATABASE_FILE);
 		if (!existsSync(path) || statSync(path).size === 0) return new FileTarget(dataDir, path);
 		const lock = lockDataDir(dataDir);
