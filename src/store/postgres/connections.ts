@@ -35,6 +35,8 @@ export interface ConnectionOptions {
 	readonly called?: string;
 	/** What the database's own lists call the connections. */
 	readonly applicationName?: string;
+	/** Statements are not prepared: each is planned for its own values. */
+	readonly unprepared?: true;
 	/** Told of connections that fail while nobody asks. */
 	readonly onFault: (message: string, cause: string) => void;
 }
@@ -89,6 +91,7 @@ export class Connections {
 
 	constructor(options: ConnectionOptions) {
 		this.#options = options;
+		if (options.unprepared) this.#names.giveUp();
 		const shared = Math.max(1, Math.floor(options.max / 3));
 		this.#lanes = Array.from({ length: shared }, () => ({ client: undefined, asked: 0 }));
 		this.#pool = new pg.Pool({

@@ -27,6 +27,8 @@ export function connectTo(url: string): Connections {
 		max: 3,
 		called: `the database ${nameOf(url)}`,
 		applicationName: `${APPLICATION_NAME} move`,
+		// A plan for any values would not know how few records a step takes.
+		unprepared: true,
 		onFault: () => {},
 	});
 }
