@@ -4,6 +4,7 @@ import { copyFileSync, existsSync, readdirSync, readFileSync, writeFileSync } fr
 import { join } from 'node:path';
 import { afterEach, before, test } from 'node:test';
 import { KIND_NAMES } from '../src/store/move/kinds.ts';
+import { openWriter } from '../src/store/sqlite/driver.ts';
 import { type Any, clientWith, send } from './support/client.ts';
 import { makeHome, noTerminal } from './support/command-line.ts';
 import { faultsOf, queryDatabase } from './support/data-dir.ts';
@@ -161,38 +162,47 @@ test('[13.12] file to file, PostgreSQL to PostgreSQL: the same, and order and nu
 		inFile(archived('account_id, version_no')),
 	);
 	// What a file sweeps first must be the oldest of all accounts.
-	const times = inFile('SELECT archived_at FROM versions ORDER BY version_no');
-	assert.deepEqual(times, times.toSorted());
+	const back = join(temporaryDir(), 'back');
+	await moved(second, back);
+	for (const place of [copy, back]) {
+		const rows = queryDatabase(place, 'SELECT account_id, archived_at FROM versions ORDER BY version_no');
+		const times = rows.map((row) => row.archived_at);
+		assert.deepEqual(times, times.toSorted());
+		assert.ok(rows[0]!.account_id === rows.at(-1)!.account_id, 'versions of accounts do not mix: nothing was tested');
+	}
 	await goesOn(second);
 	await goesOn(copy);
 });
 
 test('[13.12] what is being erased is left behind; rate limits begin anew', async () => {
-	const url = await emptyDatabase();
+	const [url, dataDir] = [await emptyDatabase(), join(temporaryDir(), 'erasing')];
 	await moved(origin, url);
+	await moved(origin, dataDir);
 	const [{ account_id: id }] = await query(url, `SELECT account_id FROM accounts WHERE email = 'bob@example.com'`);
-	for (const sql of [
-		'INSERT INTO erasures VALUES ($1)',
-		'DELETE FROM accounts WHERE account_id = $1',
-		'DELETE FROM emails WHERE account_id = $1',
-		'DELETE FROM api_keys WHERE account_id = $1',
-	]) {
-		await query(url, sql, [id]);
-	}
+	const erase = [
+		`INSERT INTO erasures VALUES ('${id}')`,
+		`DELETE FROM api_keys WHERE account_id = '${id}'`,
+		`DELETE FROM accounts WHERE account_id = '${id}'`,
+	];
+	for (const sql of [...erase, `DELETE FROM emails WHERE account_id = '${id}'`]) await query(url, sql);
 	await query(url, `INSERT INTO call_windows VALUES ('someone', 'reads', 5, 1)`);
-	const [file, next] = [join(temporaryDir(), 'file'), await emptyDatabase()];
-	await moved(url, file);
-	assert.deepEqual(faultsOf(file), []);
-	assert.deepEqual(queryDatabase(file, `SELECT 1 FROM tables WHERE account_id = '${id}'`), []);
-	await moved(url, next);
-	for (const table of ['tables', 'rows', 'kept_answers', 'erasures', 'call_windows']) {
-		assert.deepEqual(
-			await query(next, `SELECT 1 FROM ${table} WHERE account_id = '${id}' OR account_id = 'someone'`),
-			[],
-		);
+	const db = openWriter(join(dataDir, 'pumadb.sqlite'));
+	const usage = `DELETE FROM usage WHERE account_no = (SELECT account_no FROM accounts WHERE account_id = '${id}')`;
+	for (const sql of [usage, ...erase]) db.exec(sql);
+	db.close();
+	for (const from of [url, dataDir]) {
+		const [file, next] = [join(temporaryDir(), 'file'), await emptyDatabase()];
+		await moved(from, file);
+		assert.deepEqual(faultsOf(file), []);
+		assert.deepEqual(queryDatabase(file, `SELECT 1 FROM tables WHERE account_id = '${id}'`), []);
+		await moved(from, next);
+		for (const table of ['tables', 'rows', 'versions', 'kept_answers', 'erasures', 'call_windows']) {
+			const left = await query(next, `SELECT 1 FROM ${table} WHERE account_id = '${id}' OR account_id = 'someone'`);
+			assert.deepEqual(left, [], table);
+		}
+		const check = await runPumadb(['check'], { PUMADB_DATABASE_URL: next });
+		assert.equal(check.code, 0, check.err);
 	}
-	const check = await runPumadb(['check'], { PUMADB_DATABASE_URL: next });
-	assert.equal(check.code, 0, check.err);
 });
 
 test('[13.14] a dry run counts, and changes neither end', async () => {

@@ -41,16 +41,18 @@ export async function fill(server: TestServer): Promise<Filled> {
 		})),
 	);
 	const ids: Record<string, string[]> = { notes: notes.map(({ id }) => id), gone: [], tasks: [] };
+	for (const n of [1, 2]) ids.tasks!.push((await bob.add('tasks', { n, title: `bob’s ${n}` })).id);
+	// Changes of two people in turn, so that their versions mix.
+	await change(bob, 'tasks', ids.tasks![0]!, { sooner: true });
 	// The first, some in the middle and the last go; one of them comes back.
 	for (const at of [0, 20, 21, 69]) await remove(ada, 'notes', ids.notes![at]!);
 	await restore(ada, 'notes', ids.notes![20]!);
 	for (const at of [3, 3, 3, 40]) {
-		const patch = { seen: at, text: `neu ${at} 🌍` };
-		assertStatus(await ada.post('/v1/notes/update_row', { id: ids.notes![at], patch }), 200);
+		await change(ada, 'notes', ids.notes![at]!, { seen: at, text: `neu ${at} 🌍` });
 	}
 	for (const row of await addAll(ada, 'gone', [{ a: 1 }, { a: 2.5e-300 }])) ids.gone!.push(row.id);
 	for (const id of ids.gone!) await remove(ada, 'gone', id);
-	for (const n of [1, 2]) ids.tasks!.push((await bob.add('tasks', { n, title: `bob’s ${n}` })).id);
+	await change(bob, 'tasks', ids.tasks![1]!, { later: true });
 	assertStatus(await bob.post('/v1/tasks', KEYED.row, KEYED.headers), 201);
 	assertStatus(await ada.post('/v1/notes', KEYED.row, KEYED.headers), 201);
 	// Enough rows for an index, which is made for a filter.
@@ -96,6 +98,10 @@ export async function magicLink(server: Pick<TestServer, 'url'>, email: string):
 async function remove(client: Client, table: string, id: string): Promise<void> {
 	const answer = await client.del(`/v1/${table}`, { filter: { id } });
 	if (assertStatus(answer, 200).deleted !== 1) throw new Error(answer.text);
+}
+
+async function change(client: Client, table: string, id: string, patch: unknown): Promise<void> {
+	assertStatus(await client.post(`/v1/${table}/update_row`, { id, patch }), 200);
 }
 
 async function restore(client: Client, table: string, id: string): Promise<void> {
