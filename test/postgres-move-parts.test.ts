@@ -16,10 +16,12 @@ import { openWriter } from '../src/store/sqlite/driver.ts';
 import { migrate as migrateFile } from '../src/store/sqlite/migrate.ts';
 import * as file from '../src/store/sqlite/move-layout.ts';
 import { json } from './support/arbitraries.ts';
+import { clientWith, send } from './support/client.ts';
 import { faultsOf, queryDatabase } from './support/data-dir.ts';
-import { fill } from './support/move.ts';
+import { type Filled, fill } from './support/move.ts';
 import { database, query } from './support/postgres.ts';
 import { seedFrom } from './support/random.ts';
+import { assertRefused, assertStatus } from './support/refusals.ts';
 import { NO_RATE_LIMITS, startNode, temporaryDir } from './support/server.ts';
 import { openStoreOn } from './support/store.ts';
 
@@ -45,11 +47,12 @@ async function moved(from: string, to: string): Promise<readonly string[]> {
 
 const dataDir = temporaryDir();
 let url: string;
+let filled: Filled;
 
 before(async () => {
 	const server = await startNode(NO_RATE_LIMITS, dataDir);
 	try {
-		await fill(server);
+		filled = await fill(server);
 	} finally {
 		await server.stop();
 	}
@@ -231,4 +234,22 @@ test('[13.13] of two runs into one database only the later goes on', async () =>
 	assert.equal((await query(to, 'SELECT 1 FROM clients')).length, 1);
 	await early.close();
 	await late.close();
+});
+
+test('[13.14] a server that starts on the source meanwhile reads, and cannot write', async () => {
+	const source = await openSource(placeOf(url)!);
+	const server = await startNode({ ...NO_RATE_LIMITS, PUMADB_DATABASE_URL: url }, temporaryDir());
+	try {
+		assertRefused(
+			await send(server.url, 'POST', '/auth/magic-link', { json: { email: 'x@example.com' } }),
+			503,
+			'storage_unavailable',
+		);
+		assertRefused(await clientWith(server, filled.keys[0]!).post('/v1/notes', { n: 1 }), 503, 'storage_unavailable');
+		assertStatus(await clientWith(server, filled.keys[0]!).get('/v1/notes'), 200);
+		await source.close();
+		assertStatus(await clientWith(server, filled.keys[0]!).post('/v1/notes', { n: 1 }), 201);
+	} finally {
+		await server.kill();
+	}
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { hash } from 'node:crypto';
-import { copyFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, before, test } from 'node:test';
 import { KIND_NAMES } from '../src/store/move/kinds.ts';
@@ -135,6 +135,10 @@ test('[13.12] [13.13] file to PostgreSQL to file and on: everything answers as b
 	assert.deepEqual(await portraitOf(url), portrayed);
 	await moved(url, back);
 	assert.deepEqual(faultsOf(back), []);
+	assert.deepEqual(
+		[back, join(back, 'pumadb.sqlite')].map((path) => statSync(path).mode & 0o777),
+		[0o700, 0o600],
+	);
 	assert.deepEqual(await portraitOf(back), portrayed);
 	const again = await emptyDatabase();
 	await moved(back, again);
