@@ -53,6 +53,22 @@ const OPERATOR: readonly Omit<Command, 'group'>[] = [
 		run: async (values, _, around) => (await import('./check.ts')).check(configOf(values, around), around),
 	},
 	{
+		words: 'move',
+		summary: 'carry everything from a data directory to PostgreSQL, or back, while no server runs',
+		flags: {
+			from: 'where everything is: a data directory, or postgres://…',
+			to: 'where it is to go, which must be empty: a data directory, or postgres://…',
+			'dry-run': { meaning: 'look at both ends and say what would be carried; change nothing' },
+		},
+		positionals: [],
+		notes:
+			'A move that was stopped, in whatever way, goes on where it was when the same command is run again. Passwords need not be in the URL: PGPASSWORD and ~/.pgpass are read.',
+		run: async (values, _, around) => {
+			const { runMove } = await import('./move.ts');
+			return runMove(need(values, 'from'), need(values, 'to'), values['dry-run'] === true, around);
+		},
+	},
+	{
 		words: 'keys create',
 		summary: 'with --email: make an API key, and the account where the address is new',
 		flags: { ...DATA_DIR, email: "the account's email address", name: "the key's name (default: operator)" },

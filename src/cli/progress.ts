@@ -7,10 +7,13 @@ const BAR_WIDTH = 24;
 export class Progress {
 	readonly #around: Surroundings;
 	readonly #total: number;
+	readonly #unit: string;
 
-	constructor(around: Surroundings, total: number) {
+	/** @param unit what is counted */
+	constructor(around: Surroundings, total: number, unit = 'rows') {
 		this.#around = around;
 		this.#total = total;
+		this.#unit = unit;
 	}
 
 	/** @param note what is being waited for */
@@ -19,7 +22,7 @@ export class Progress {
 		if (stderr.isTTY !== true) return;
 		const filled = this.#total === 0 ? BAR_WIDTH : Math.floor((done / this.#total) * BAR_WIDTH);
 		const bar = styleText('green', '█'.repeat(filled)) + '░'.repeat(BAR_WIDTH - filled);
-		stderr.write(`\r\u001b[K${bar} ${done}/${this.#total} rows${note === '' ? '' : `  ${note}`}`);
+		stderr.write(`\r\u001b[K${bar} ${done}/${this.#total} ${this.#unit}${note === '' ? '' : `  ${note}`}`);
 	}
 
 	/** Leaves the line to what is written next. */

@@ -31,9 +31,18 @@ export interface ConnectionOptions {
 	readonly url: string;
 	/** Most connections at once. */
 	readonly max: number;
+	/** What sentences for the operator call the database. */
+	readonly called?: string;
+	/** What the database's own lists call the connections. */
+	readonly applicationName?: string;
+	/** Statements are not prepared: each is planned for its own values. */
+	readonly unprepared?: true;
 	/** Told of connections that fail while nobody asks. */
 	readonly onFault: (message: string, cause: string) => void;
 }
+
+/** What servers' connections are called in `pg_stat_activity`. */
+export const APPLICATION_NAME = 'pumadb';
 
 const CONNECT_MS = 5_000;
 /** How long a call waits for a free connection. */
@@ -49,6 +58,10 @@ const MAX_ASKED = 20_000;
  */
 const BEGIN = `BEGIN; SET LOCAL statement_timeout = 10000; SET LOCAL lock_timeout = 5000; SET LOCAL idle_in_transaction_session_timeout = 10000`;
 const SNAPSHOT = `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = 30000; SET LOCAL idle_in_transaction_session_timeout = 330000`;
+/** All of a database as of one moment, however long it takes. */
+const WHOLE = `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0`;
+
+const BEGINNINGS = { write: BEGIN, migration: BEGIN, snapshot: SNAPSHOT, whole: WHOLE } as const;
 
 const INT8 = 20;
 /** Numbers of ours stay far below 2^53. */
@@ -78,6 +91,7 @@ export class Connections {
 
 	constructor(options: ConnectionOptions) {
 		this.#options = options;
+		if (options.unprepared) this.#names.giveUp();
 		const shared = Math.max(1, Math.floor(options.max / 3));
 		this.#lanes = Array.from({ length: shared }, () => ({ client: undefined, asked: 0 }));
 		this.#pool = new pg.Pool({
@@ -89,6 +103,11 @@ export class Connections {
 		// One that fails while it is in use fails what was asked on it; the pool itself only listens to idle ones.
 		this.#pool.on('connect', (client) => client.on('error', () => {}));
 		this.#pool.on('error', (error) => options.onFault('A connection to the database was lost.', String(error)));
+	}
+
+	/** What sentences for the operator call the database. */
+	get called(): string {
+		return this.#options.called ?? 'the database of PUMADB_DATABASE_URL';
 	}
 
 	/** Transactions that may run at once. */
@@ -124,9 +143,9 @@ export class Connections {
 	 */
 	async transaction<T>(
 		run: (transaction: Transaction) => Promise<T>,
-		kind: 'write' | 'snapshot' | 'migration' = 'write',
+		kind: keyof typeof BEGINNINGS = 'write',
 	): Promise<T> {
-		const patience = kind === 'migration' ? undefined : ANSWER_MS;
+		const patience = kind === 'migration' || kind === 'whole' ? undefined : ANSWER_MS;
 		const client = await this.#pool.connect().catch((error: unknown) => {
 			throw fromDriver(error);
 		});
@@ -143,9 +162,9 @@ export class Connections {
 		let broken: Error | undefined;
 		let committing = false;
 		try {
-			transaction.send(kind === 'snapshot' ? SNAPSHOT : BEGIN);
+			transaction.send(BEGINNINGS[kind]);
 			const result = await run(transaction);
-			committing = kind !== 'snapshot';
+			committing = kind !== 'snapshot' && kind !== 'whole';
 			// Answers come in order: with the commit's, all are there.
 			const command = await ask('COMMIT').then(
 				(answer) => answer.command,
@@ -230,7 +249,7 @@ export class Connections {
 	#config(): pg.ClientConfig {
 		return {
 			connectionString: this.#options.url,
-			application_name: 'pumadb',
+			application_name: this.#options.applicationName ?? APPLICATION_NAME,
 			pipeline: true,
 			keepAlive: true,
 			types: types as pg.CustomTypesConfig,

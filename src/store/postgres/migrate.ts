@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Connections, Transaction } from './connections.ts';
+import { notEnded } from '../move/ends.ts';
+import type { Ask, Connections, Row, Transaction } from './connections.ts';
 import { sqlState } from './faults.ts';
 
 const DIRECTORY = join(import.meta.dirname, 'migrations');
@@ -29,22 +30,25 @@ export async function migrate(connections: Connections): Promise<void> {
 	for (const name of migrations()) {
 		const number = Number(name.slice(0, 4));
 		if ((await schemaOf(connections)) >= number) continue;
-		await connections.transaction((transaction) => step(transaction, number, name), 'migration');
+		await connections.transaction((transaction) => step(transaction, number, name, connections.called), 'migration');
 	}
+	await requireKnown(connections);
+}
+
+/** @throws Error with a sentence for the operator where the schema is newer than this version, or the encoding another. */
+export async function requireKnown(connections: Connections): Promise<void> {
 	const schema = await schemaOf(connections);
 	if (schema > currentSchema()) {
 		throw new Error(
-			`The database of PUMADB_DATABASE_URL has schema ${schema}, and this version of pumaDB knows schemas up to ${currentSchema()}. Start the newer version that wrote it.`,
+			`${sentence(connections)} has schema ${schema}, and this version of pumaDB knows schemas up to ${currentSchema()}. Start the newer version that wrote it.`,
 		);
 	}
 	const [{ encoding }] = (await connections.ask(`SELECT current_setting('server_encoding') AS encoding`)).rows;
 	if (encoding === 'UTF8') return;
-	throw new Error(
-		`The database of PUMADB_DATABASE_URL is encoded in ${encoding}. Make one with ENCODING 'UTF8' and name that.`,
-	);
+	throw new Error(`${sentence(connections)} is encoded in ${encoding}. Make one with ENCODING 'UTF8' and name that.`);
 }
 
-async function step({ ask, send }: Transaction, number: number, name: string): Promise<void> {
+async function step({ ask, send }: Transaction, number: number, name: string, called: string): Promise<void> {
 	send(`SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS * 6}`);
 	await ask('SELECT pg_advisory_xact_lock($1)', [LOCK]);
 	send(`SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}`);
@@ -63,22 +67,41 @@ async function step({ ask, send }: Transaction, number: number, name: string): P
 	} catch (error) {
 		if (sqlState(error) !== '42501') throw error;
 		throw new Error(
-			'The user of PUMADB_DATABASE_URL may not make the schema "pumadb". Let it own the database, or grant it CREATE on it.',
+			`The user of ${called} may not make the schema "pumadb". Let it own the database, or grant it CREATE on it.`,
 		);
 	}
 }
 
+/** What the database is called, at the beginning of a sentence. */
+export function sentence({ called }: Connections): string {
+	return called.charAt(0).toUpperCase() + called.slice(1);
+}
+
 /** @throws Error with a sentence for the operator where no server has brought the schema to this version's number. */
 export async function requireCurrent(connections: Connections): Promise<void> {
+	await requireMoved(connections);
 	const schema = await schemaOf(connections);
 	if (schema === currentSchema()) return;
 	throw new Error(
-		`The database of PUMADB_DATABASE_URL has schema ${schema}, and this version of pumaDB reads schema ${currentSchema()}. Start a server of this version on it first.`,
+		`${sentence(connections)} has schema ${schema}, and this version of pumaDB reads schema ${currentSchema()}. Start a server of this version on it first.`,
 	);
 }
 
+/** @throws Error with a sentence for the operator where a move into the database has not ended. */
+export async function requireMoved({ ask, called }: Connections): Promise<void> {
+	const mark = await moveMark(ask);
+	if (mark !== undefined) throw notEnded(called, mark.source);
+}
+
+/** The mark of a move into the database that has not ended. */
+export async function moveMark(ask: Ask): Promise<Row | undefined> {
+	const { rows } = await ask(`SELECT to_regclass('pumadb.move') IS NOT NULL AS there`);
+	if (!rows[0].there) return undefined;
+	return (await ask('SELECT run, source, counts, kind, position FROM pumadb.move')).rows[0];
+}
+
 /** The schema's number; 0 where there is none. */
-async function schemaOf({ ask }: Connections): Promise<number> {
+export async function schemaOf({ ask }: Connections): Promise<number> {
 	const { rows } = await ask(`SELECT to_regclass('pumadb.schema_version') IS NOT NULL AS there`);
 	if (!rows[0].there) return 0;
 	return (await ask('SELECT version FROM pumadb.schema_version')).rows[0]?.version ?? 0;

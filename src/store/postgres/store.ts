@@ -9,7 +9,7 @@ import { ConnectionLost, refusalOf } from './faults.ts';
 import { Finder } from './finder.ts';
 import { findFaults } from './invariants.ts';
 import { MemberIndexes } from './member-indexes.ts';
-import { migrate, requireCurrent } from './migrate.ts';
+import { migrate, requireCurrent, requireMoved } from './migrate.ts';
 import { PostgresReader } from './reader.ts';
 import { RowWrites } from './row-writes.ts';
 import { SharedWindows } from './shared-windows.ts';
@@ -52,6 +52,7 @@ export class PostgresStore implements Store {
 	static async open(options: PostgresOptions): Promise<PostgresStore> {
 		const connections = new Connections({ url: options.url, max: options.maxConnections, onFault: options.onFault });
 		try {
+			await requireMoved(connections);
 			await migrate(connections);
 			return new PostgresStore(options, connections);
 		} catch (error) {

@@ -1,6 +1,7 @@
 import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { APPLICATION_ID, type Database, isNoDatabase, openReader } from './driver.ts';
+import { notEnded } from '../move/ends.ts';
+import { APPLICATION_ID, type Database, isNoDatabase, openReader, type Row } from './driver.ts';
 
 const MAGIC = 'SQLite format 3\0';
 const DIRECTORY = join(import.meta.dirname, 'migrations');
@@ -28,9 +29,10 @@ function pragma(db: Database, name: string): number {
 
 /**
  * Looks at a file without changing it.
- * @throws Error with a sentence for the operator where it is not a database of ours, or newer than this version.
+ * @param mayBeMoving do not mind that a move into it has not ended.
+ * @throws Error with a sentence for the operator where it is not a database of ours, or newer than this version, or half moved.
  */
-export function requireOurs(path: string): void {
+export function requireOurs(path: string, mayBeMoving = false): void {
 	if (!existsSync(path) || statSync(path).size === 0) return;
 	if (!statSync(path).isFile() || !hasMagic(path)) throw notOurs(path);
 	let db: Database | undefined;
@@ -39,6 +41,8 @@ export function requireOurs(path: string): void {
 		const schema = schemaOf(db);
 		if (schema === 0 && isEmpty(db)) return;
 		if (pragma(db, 'application_id') !== APPLICATION_ID) throw notOurs(path);
+		const mark = mayBeMoving ? undefined : moveMark(db);
+		if (mark !== undefined) throw notEnded(path, String(mark.source));
 		if (schema > currentSchema()) {
 			throw new Error(
 				`${path} has schema ${schema}, and this version of pumaDB knows schemas up to ${currentSchema()}. Start the newer version that wrote it.`,
@@ -65,6 +69,12 @@ function hasMagic(path: string): boolean {
 
 function notOurs(path: string): Error {
 	return new Error(`${path} is not a pumaDB database. Set PUMADB_DATA_DIR to another directory.`);
+}
+
+/** The mark of a move into the database that has not ended. */
+export function moveMark(db: Database): Row | undefined {
+	if (db.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'move'").get() === undefined) return undefined;
+	return db.prepare('SELECT source, counts, kind, position FROM move').get() as Row | undefined;
 }
 
 /** A file that was made and not yet filled. */

@@ -1,4 +1,4 @@
-import { chmodSync, closeSync, fsyncSync, mkdirSync, openSync, readdirSync, statSync } from 'node:fs';
+import { chmodSync, closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import {
@@ -361,30 +361,40 @@ function outcomeUnknown(): Refusal {
 	);
 }
 
-/** Makes the data directory, or takes one that is empty or ours, readable by its owner alone. */
-function makeDirectory(path: string): void {
-	let others: string | undefined;
+/** A file in a directory that holds no database of ours and something else; undefined where it may be a data directory. */
+function othersIn(path: string): string | undefined {
+	const names = readdirSync(path);
+	if (names.includes(DATABASE_FILE)) return undefined;
+	return names.find((name) => !/^(pumadb\..*|admin\.sock|lost\+found)$/.test(name));
+}
+
+/** Refuses a directory, where there is one, that holds files of others. @param setting what names it */
+export function requireOwnDirectory(path: string, setting: string): void {
+	const others = existsSync(path) ? othersIn(path) : undefined;
+	if (others === undefined) return;
+	throw new Error(
+		`${setting} names ${path}, which holds files that are not ours (${others}): name an empty directory.`,
+	);
+}
+
+/** Makes the data directory, or takes one that is empty or ours, readable by its owner alone. @param setting what names it */
+export function makeDirectory(path: string, setting = 'PUMADB_DATA_DIR'): void {
+	let ours = false;
 	try {
 		mkdirSync(path, { recursive: true, mode: 0o700 });
-		const names = readdirSync(path);
-		if (!names.includes(DATABASE_FILE))
-			others = names.find((name) => !/^(pumadb\..*|admin\.sock|lost\+found)$/.test(name));
-		if (others === undefined) chmodSync(path, 0o700);
+		ours = othersIn(path) === undefined;
+		if (ours) chmodSync(path, 0o700);
 	} catch (error) {
 		const { code } = error as { code?: string };
 		throw new Error(
-			`PUMADB_DATA_DIR names ${path}, which cannot be made or used as a directory (${code}): name one that can.`,
+			`${setting} names ${path}, which cannot be made or used as a directory (${code}): name one that can.`,
 		);
 	}
-	if (others !== undefined) {
-		throw new Error(
-			`PUMADB_DATA_DIR names ${path}, which holds files that are not ours (${others}): name an empty directory.`,
-		);
-	}
+	if (!ours) requireOwnDirectory(path, setting);
 }
 
 /** Makes new directory entries durable (fsync(2)). */
-function syncDirectory(path: string): void {
+export function syncDirectory(path: string): void {
 	if (!statSync(path).isDirectory() || process.platform === 'win32') return;
 	const fd = openSync(path, 'r');
 	try {
