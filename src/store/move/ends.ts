@@ -58,10 +58,10 @@ export interface Target extends End {
 /** What an operator is to do is said in one sentence; the exit code is that of a failure. */
 export class MoveError extends Error {}
 
-/** Refuses a database into which a move has not ended. @param called what a sentence calls it; capitalised here. */
-export function notEnded(called: string, source: string): MoveError {
+/** Refuses a database into which a move has not ended. @param name begins the sentence */
+export function notEnded(name: string, source: string): MoveError {
 	return new MoveError(
-		`${called.charAt(0).toUpperCase()}${called.slice(1)} is the target of a move from ${source} that has not ended: run the same "pumadb move" again, which goes on where it stopped, or empty the target.`,
+		`${name} is the target of a move from ${source} that has not ended: run the same "pumadb move" again, which goes on where it stopped, or empty the target.`,
 	);
 }
 

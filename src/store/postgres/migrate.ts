@@ -88,9 +88,9 @@ export async function requireCurrent(connections: Connections): Promise<void> {
 }
 
 /** @throws Error with a sentence for the operator where a move into the database has not ended. */
-export async function requireMoved({ ask, called }: Connections): Promise<void> {
-	const mark = await moveMark(ask);
-	if (mark !== undefined) throw notEnded(called, mark.source);
+export async function requireMoved(connections: Connections): Promise<void> {
+	const mark = await moveMark(connections.ask);
+	if (mark !== undefined) throw notEnded(sentence(connections), mark.source);
 }
 
 /** The mark of a move into the database that has not ended. */
@@ -101,7 +101,7 @@ export async function moveMark(ask: Ask): Promise<Row | undefined> {
 }
 
 /** The schema's number; 0 where there is none. */
-export async function schemaOf({ ask }: Connections): Promise<number> {
+async function schemaOf({ ask }: Connections): Promise<number> {
 	const { rows } = await ask(`SELECT to_regclass('pumadb.schema_version') IS NOT NULL AS there`);
 	if (!rows[0].there) return 0;
 	return (await ask('SELECT version FROM pumadb.schema_version')).rows[0]?.version ?? 0;
