@@ -192,6 +192,11 @@ test('[13.13] a half-moved PostgreSQL is not served; a source that changed meanw
 			/^pumadb [a-z ]+: The database of PUMADB_DATABASE_URL is the target of a move from \S+ that has not ended: [^\n]+\n$/,
 		);
 	}
+	const dry = await run(['move', '--from', from, '--to', url, '--dry-run']);
+	assert.match(
+		dry.out,
+		/^8006 records would be carried [^\n]+ \d+ of them are there already: a move goes on\. Nothing was changed\.$/m,
+	);
 	assert.equal((await run(['keys', 'create', '--email', 'new@example.com', '--data-dir', from])).code, 0);
 	const { code, err } = await move(from, url);
 	assert.equal(code, 1);

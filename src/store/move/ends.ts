@@ -2,6 +2,10 @@ import type { Fields, KindName } from './kinds.ts';
 
 /** What a move needs of an engine: a database to read from, and one to write to. */
 
+/** A step carries this many records at most, and about as many as have so many characters together. */
+export const STEP_RECORDS = 1000;
+export const STEP_CHARACTERS = 2_000_000;
+
 /** How far something is carried: what stands in an end's own order. Goes through JSON; only the end that made it reads it. */
 export type Position = readonly (string | number)[];
 

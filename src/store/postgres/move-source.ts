@@ -1,13 +1,20 @@
-import { type Counts, type End, MoveError, type Page, type Position, type Source } from '../move/ends.ts';
+import {
+	type Counts,
+	type End,
+	MoveError,
+	type Page,
+	type Position,
+	type Source,
+	STEP_CHARACTERS,
+	STEP_RECORDS,
+} from '../move/ends.ts';
 import { columnsOf, type Fields, KIND_NAMES, type KindName, kindOf, type Value } from '../move/kinds.ts';
 import { APPLICATION_NAME, type Ask, Connections, type Row } from './connections.ts';
 import { ConnectionLost, sqlState } from './faults.ts';
 import { requireCurrent, sentence } from './migrate.ts';
 import { countSql, orderOf, pageSql } from './move-layout.ts';
 
-/** A step carries this many records at most, and about as many as have so many characters together. */
-const STEP_RECORDS = 1000;
-const STEP_CHARACTERS = 2_000_000;
+/** Records of the first step of a kind, whose size nobody knows yet. */
 const FIRST_STEP = 50;
 const LOCK_WAIT_MS = 5000;
 

@@ -1,17 +1,22 @@
 import { existsSync, realpathSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
-import { type Counts, type End, MoveError, type Page, type Position, type Source } from '../move/ends.ts';
+import {
+	type Counts,
+	type End,
+	MoveError,
+	type Page,
+	type Position,
+	type Source,
+	STEP_CHARACTERS,
+	STEP_RECORDS,
+} from '../move/ends.ts';
 import { type Fields, KIND_NAMES, type KindName, type Value } from '../move/kinds.ts';
 import { type Database, openReader, type SQLInputValue } from './driver.ts';
 import { type Lock, lockDataDir } from './lock.ts';
 import { currentSchema, requireOurs, schemaOf } from './migrate.ts';
 import { countSql, inOrderSql, loaded, pagesQuery, typesOf } from './move-layout.ts';
 import { DATABASE_FILE } from './store.ts';
-
-/** A step carries this many records, or as many as have this many characters. */
-const STEP_RECORDS = 1000;
-const STEP_CHARACTERS = 2_000_000;
 
 /** How a file is called in sentences and in marks: by its directory, however that was spelled. */
 export function nameOf(dataDir: string): string {
