@@ -70,12 +70,17 @@ const filter = fc.oneof(
 type Named = RowOperation & { readonly ref?: number };
 const NOWHERE = 12;
 const named = fc.nat(NOWHERE);
+/** An upsert is found by values of the row that it brings. */
+function upsert(own: string, key: readonly string[]): Named {
+	const row = JSON.parse(own) as Readonly<Record<string, Scalar>>;
+	return { action: 'upsert', match: makeFilter(key.map((name) => [name, row[name]!])), own };
+}
 const operation: fc.Arbitrary<Named> = fc.oneof(
 	own.map((text): Named => ({ action: 'add', own: text })),
 	fc
 		.tuple(own, fc.constantFrom('i', 'j'))
 		.map(([text, key]): Named => ({ action: 'add', own: text, idempotency: { key, fingerprint: text } })),
-	fc.tuple(filter, own).map(([match, text]): Named => ({ action: 'upsert', match, own: text })),
+	fc.tuple(own, fc.constantFrom(['k'], ['v'], ['k', 'v'])).map(([text, key]) => upsert(text, key)),
 	fc.tuple(named, own).map(([ref, patch]): Named => ({ action: 'update_row', id: '', patch, ref })),
 	fc
 		.tuple(filter, own, fc.boolean())
@@ -90,10 +95,7 @@ const some = fc.nat(NOWHERE - 1);
 const related: fc.Arbitrary<Named> = fc.oneof(
 	{
 		weight: 3,
-		arbitrary: own.map((text): Named => {
-			const { k } = JSON.parse(text) as { k: string };
-			return { action: 'upsert', match: makeFilter([['k', k]]), own: text };
-		}),
+		arbitrary: own.map((text) => upsert(text, ['k'])),
 	},
 	{
 		weight: 6,

@@ -18,6 +18,7 @@ import { assemble, identityOf, mergePatch, ownTextOf, type RowText, rowBytes, st
 /** One change asked for. Texts are compact JSON of own members, already checked. */
 export type RowOperation =
 	| { readonly action: 'add'; readonly own: string; readonly idempotency?: Idempotency | undefined }
+	/** `own` has the values that `match` asks for. */
 	| { readonly action: 'upsert'; readonly match: Filter; readonly own: string }
 	| {
 			readonly action: 'update_row';

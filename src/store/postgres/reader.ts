@@ -10,18 +10,33 @@ import { authorizationOf, clientByFingerprint, clientById, grantsOf } from './cl
 import type { Ask, Connections } from './connections.ts';
 import { Exports } from './exports.ts';
 import { refusalOf } from './faults.ts';
-import type { Finder } from './finder.ts';
+import type { Finder, TableOf } from './finder.ts';
+import { Gathered } from './gathered.ts';
 import { keysOf } from './keys.ts';
 
+/** A table of which the first rows are asked for. */
+interface FirstRows extends TableOf {
+	readonly limit: number;
+}
+
+/** Tables read by one statement at most, and statements on their way at once. */
+const TABLES_TOGETHER = 16;
+const TABLES_ON_THE_WAY = 4;
+
 /**
- * Reads, each in one statement of its own: it sees every write that any node answered before. Nothing is remembered of keys,
- * sessions and links, so what was revoked on one node is dead on all of them.
+ * Reads, each in one statement that begins after the call came in: it sees every write that any node answered before. Nothing is
+ * remembered of keys, sessions and links, so what was revoked on one node is dead on all of them.
  */
 export class PostgresReader implements Reader {
 	readonly #ask: Ask;
 	readonly #finder: Finder;
 	readonly #exports: Exports;
 	readonly #callers: Callers;
+	readonly #tables = new Gathered<FirstRows, string>({
+		askAll: (asked) => this.#firstRows(asked),
+		together: TABLES_TOGETHER,
+		onTheWay: TABLES_ON_THE_WAY,
+	});
 
 	constructor(connections: Connections, finder: Finder, maxExports: number) {
 		this.#ask = async (text, values) => {
@@ -117,12 +132,22 @@ export class PostgresReader implements Reader {
 			const { rows } = await this.#find(accountId, table, filter, limit);
 			return rows.map((row) => row.text).join(',');
 		}
+		return this.#tables.ask({ accountId, table, limit });
+	}
+
+	/** Texts of the first rows of tables, joined by commas. */
+	async #firstRows(asked: readonly FirstRows[]): Promise<string[]> {
 		const { rows } = await this.#ask(
-			`SELECT string_agg(text, ',' ORDER BY id) AS text FROM (SELECT id, text FROM pumadb.rows
-				WHERE account_id = $1 AND table_name = $2 ORDER BY id LIMIT $3::bigint) r`,
-			[accountId, table, limit === Number.POSITIVE_INFINITY ? null : limit],
+			`SELECT (SELECT string_agg(r.text, ',' ORDER BY r.id) FROM (SELECT id, text FROM pumadb.rows
+					WHERE account_id = w.account_id AND table_name = w.name ORDER BY id LIMIT w.most) r) AS text
+				FROM unnest($1::text[], $2::text[], $3::bigint[]) WITH ORDINALITY AS w (account_id, name, most, n) ORDER BY w.n`,
+			[
+				asked.map(({ accountId }) => accountId),
+				asked.map(({ table }) => table),
+				asked.map(({ limit }) => (limit === Number.POSITIVE_INFINITY ? null : limit)),
+			],
 		);
-		return rows[0].text ?? '';
+		return rows.map(({ text }) => text ?? '');
 	}
 
 	async rowTexts(accountId: string, table: string, filter: Filter): Promise<string[]> {
