@@ -58,8 +58,9 @@ export async function authorizationOf(
 
 /** The account's grants that can still be used, the newest first. */
 export async function grantsOf(ask: Ask, accountId: string, now: number): Promise<Grant[]> {
-	const live = (table: 'tokens' | 'codes'): string => `EXISTS (SELECT 1 FROM pumadb.${table} t
-		WHERE t.account_id = g.account_id AND t.grant_id = g.grant_id AND t.used_at IS NULL AND t.expires_at > $2)`;
+	// Not by EXISTS, which the planner may answer by reading all tokens.
+	const live = (table: 'tokens' | 'codes'): string => `(SELECT true FROM pumadb.${table} t
+		WHERE t.account_id = g.account_id AND t.grant_id = g.grant_id AND t.used_at IS NULL AND t.expires_at > $2 LIMIT 1)`;
 	const { rows } = await ask(
 		`SELECT grant_id, client_id, client_name, redirect_uri, created_at, last_used_at FROM pumadb.grants g
 			WHERE account_id = $1 AND (${live('tokens')} OR ${live('codes')}) ORDER BY created_at DESC, grant_id`,

@@ -1,10 +1,15 @@
 import { Refusal } from '../../errors.ts';
 import type { Ask } from './connections.ts';
 
-/** Is `w.key_id` of `w.account_id` one that may call: a live key, a grant, or a session of the console? */
-export const IS_LIVE = `(EXISTS (SELECT FROM pumadb.api_keys k WHERE k.account_id = w.account_id AND k.key_id = w.key_id AND k.revoked_at IS NULL)
-	OR EXISTS (SELECT FROM pumadb.grants g WHERE g.account_id = w.account_id AND g.grant_id = w.key_id)
-	OR EXISTS (SELECT FROM pumadb.sessions s WHERE s.account_id = w.account_id AND s.session_id = w.key_id))`;
+/**
+ * Is `w.key_id` of `w.account_id` one that may call: a live key, a grant, or a session of the console? Not by EXISTS, which the
+ * planner may answer by reading all keys.
+ */
+export const IS_LIVE = `coalesce(
+	(SELECT true FROM pumadb.api_keys k WHERE k.account_id = w.account_id AND k.key_id = w.key_id AND k.revoked_at IS NULL),
+	(SELECT true FROM pumadb.grants g WHERE g.account_id = w.account_id AND g.grant_id = w.key_id),
+	(SELECT true FROM pumadb.sessions s WHERE s.account_id = w.account_id AND s.session_id = w.key_id LIMIT 1),
+	false)`;
 
 /** Within a transaction that holds the account's lock, as whoever ends a key does. @throws Refusal invalid_api_key */
 export async function requireLive(ask: Ask, accountId: string, keyId: string): Promise<void> {

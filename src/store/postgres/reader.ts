@@ -186,8 +186,9 @@ export class PostgresReader implements Reader {
 
 	async tables(accountId: string, since: string): Promise<{ name: string; rows: number }[]> {
 		const { rows } = await this.#ask(
-			`SELECT t.name, t.rows FROM pumadb.tables t WHERE t.account_id = $1 AND (t.rows > 0 OR EXISTS (SELECT 1 FROM pumadb.versions v
-				WHERE v.account_id = t.account_id AND v.table_name = t.name AND v.archived_at >= $2)) ORDER BY t.name`,
+			// Not by EXISTS, which the planner may answer by reading all versions.
+			`SELECT t.name, t.rows FROM pumadb.tables t WHERE t.account_id = $1 AND (t.rows > 0 OR (SELECT true FROM pumadb.versions v
+				WHERE v.account_id = t.account_id AND v.table_name = t.name AND v.archived_at >= $2 LIMIT 1)) ORDER BY t.name`,
 			[accountId, since],
 		);
 		return rows.map(({ name, rows: count }) => ({ name, rows: count }));
