@@ -69,7 +69,14 @@ function guessFormat({ name, text }: Source): Format {
 	const [first, ...more] = text.trim().split('\n', 2);
 	if (!isJson(first!)) return 'json';
 	if (isMemoryLine(first!)) return 'memory';
-	return more.length > 0 || /\.(jsonl|ndjson)$/i.test(name) ? 'jsonl' : 'json';
+	// One object alone may be a document with rows in it, or a line.
+	const line = more.length > 0 || /\.(jsonl|ndjson)$/i.test(name) || !(/\.json$/i.test(name) || hasRows(first!));
+	return line ? 'jsonl' : 'json';
+}
+
+function hasRows(text: string): boolean {
+	const { tables, rows } = JSON.parse(text);
+	return isObject(tables) || Array.isArray(rows);
 }
 
 function isJson(text: string): boolean {
