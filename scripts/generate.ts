@@ -202,16 +202,22 @@ async function clientFile(): Promise<string> {
 		const body = schema === undefined ? 'undefined' : `${pascal(id)}Body`;
 		return `\t${id}: { body: ${body}; answer: ${pascal(id)}Answer };`;
 	});
-	const paths = found.map(({ id, method, path }) => `\t${id}: ['${method}', '${path}'],`);
+	const paths = found.map(({ id, method, path, operation }) => {
+		const success = Object.keys(operation.responses)[0]!;
+		const answer = resolve(operation.responses[success].content['application/json'].schema);
+		// Of a row, whose members are its writer's, its id.
+		return `\t${id}: ['${method}', '${path}', '${answer.required?.[0] ?? 'id'}'],`;
+	});
 	return `// ${BANNER}
 /** What each operation takes and answers. */
 export interface Operations {
 ${operationTypes.join('\n')}
 }
 
+/** Where each operation is, and a member that every answer to it has. */
 export const PATHS = {
 ${paths.join('\n')}
-} as const satisfies Record<keyof Operations, readonly [method: string, path: string]>;
+} as const satisfies Record<keyof Operations, readonly [method: string, path: string, member: string]>;
 
 /** The limits in force; null where one is switched off. */
 export interface Limits {
