@@ -396,6 +396,17 @@ test('[12.3] keys of the adds of a batch are no key that a single add can have, 
 	assert.equal((await ada.rows(table)).length, 102);
 });
 
+test('[12.2] what an earlier attempt may have done, a later one that never arrived does not take back', async () => {
+	const rows = client({ maxRetries: 1 }).table(table);
+	proxy.faults.push('answer lost', SERVICE_503);
+	const error = await failureOf(rows.upsert('n', { n: 1 }, { retry: 'always' }));
+	assert.equal(error.code, 'shutting_down');
+	assert.equal(error.maybeDone, true);
+	assert.equal((await ada.rows(table)).length, 1);
+	proxy.faults.push(SERVICE_503, SERVICE_503);
+	assert.equal((await failureOf(rows.upsert('n', { n: 1 }, { retry: 'always' }))).maybeDone, false);
+});
+
 test('[12.5] a timeout that is longer than timers are, as Infinity is, does not end a call at once', async () => {
 	for (const timeoutMs of [Number.POSITIVE_INFINITY, 2 ** 31, 2 ** 31 - 1, Number.MAX_SAFE_INTEGER]) {
 		const options = { timeoutMs, maxRetries: 0 };

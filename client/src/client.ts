@@ -203,7 +203,7 @@ function tableName(name: unknown): string {
 	throw new PumaError(
 		'invalid_table_name',
 		'A table name is a letter followed by up to 63 letters, digits, "_" or "-". Send a name such as "notes".',
-		{ details: { table: String(name).slice(0, 100), pattern: TABLE_NAME.source } },
+		{ details: { table: String(name), pattern: TABLE_NAME.source } },
 	);
 }
 

@@ -107,11 +107,15 @@ export class Transport {
 	async #withRetries<T>(request: Request, options: CallOptions, read: (response: Response) => Promise<T>): Promise<T> {
 		const maxRetries = options.maxRetries ?? this.#options.maxRetries;
 		const repeatable = request.repeatable || options.retry === 'always';
+		let doubt = false;
 		for (let retry = 1; ; retry++) {
 			options.signal?.throwIfAborted();
 			const outcome = await this.#attempt(request, options, read);
 			if ('answer' in outcome) return outcome.answer;
 			const { error, passing, notDone } = outcome;
+			// What an earlier attempt may have done, no later one takes back.
+			doubt ||= error.maybeDone;
+			(error as { maybeDone: boolean }).maybeDone = doubt;
 			if (!passing || retry > maxRetries || !(notDone || repeatable)) throw error;
 			const asked = (error.retryAfterSeconds ?? 0) * 1000;
 			if (asked > this.#options.maxRetryAfterMs) throw error;
