@@ -526,7 +526,8 @@ test('[13.10] --new beside an import that runs is refused; of two that begin at 
 		table = `${table}x`;
 		const tiny = file(`tiny${flags.length}.json`, JSON.stringify(numbered(3)));
 		const both = await Promise.all([into(tiny, ...flags), into(tiny, ...flags), into(tiny, ...flags)]);
-		for (const { code, err } of both) assert.equal(code, 0, err);
+		// One that comes late may be told that another runs.
+		for (const { code, err } of both) assert.ok(code === 0 || (flags.length > 0 && /is running/.test(err)), err);
 		assert.deepEqual(await stored(), numbered(3), flags.join());
 		assert.equal((await into(tiny, ...flags)).code, 0);
 		assert.equal((await stored()).length, 6, 'and one after them is another');

@@ -54,8 +54,13 @@ export class ImportJournal {
 		this.#processStartedAt = startedAt;
 	}
 
-	/** The entry of an import that stopped. */
+	/** The entry of an import that stopped, or that another process runs. */
 	read(): JournalEntry | undefined {
+		const entry = this.#stored();
+		return entry === undefined ? undefined : this.#orEnded(entry);
+	}
+
+	#stored(): JournalEntry | undefined {
 		try {
 			return JSON.parse(readFileSync(this.#path, 'utf8'));
 		} catch (error) {
@@ -87,18 +92,20 @@ export class ImportJournal {
 		writePrivate(own, JSON.stringify(fresh));
 		try {
 			for (;;) {
-				if (linked(own, this.#path)) break;
-				const other = this.read();
-				if (other !== undefined) return other;
+				const entry = linked(own, this.#path) ? fresh : this.#stored();
+				if (entry !== undefined) return this.#orEnded(entry);
 			}
 		} finally {
 			rmSync(own, { force: true });
 		}
+	}
+
+	/** An import that came to its end while this process ran already is the same as one that still runs: its rows are not stored again. */
+	#orEnded(entry: JournalEntry): JournalEntry {
 		const ended = this.#readEnded();
-		if (ended === undefined || ended.endedAt < this.#processStartedAt || ended.flags !== flags) return fresh;
-		const { endedAt: _, ...entry } = ended;
-		this.#replace(entry);
-		return entry;
+		if (ended === undefined || ended.endedAt < this.#processStartedAt || ended.flags !== entry.flags) return entry;
+		const { endedAt: _, ...same } = ended;
+		return same;
 	}
 
 	/**
@@ -106,7 +113,7 @@ export class ImportJournal {
 	 * @throws Error where it runs
 	 */
 	forget(name: string): void {
-		const known = this.read();
+		const known = this.#stored();
 		if (known === undefined || known.startedAt >= this.#processStartedAt) return;
 		const writtenAt = statSync(this.#path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 		if (isRunning(known.pid) && this.#clock() - writtenAt < SILENT_MS) {
@@ -128,7 +135,7 @@ export class ImportJournal {
 
 	/** Of two that write how far one import came the farther counts. */
 	write(entry: JournalEntry): void {
-		const there = this.read();
+		const there = this.#stored();
 		const same = there !== undefined && there.run === entry.run && there.digest === entry.digest;
 		this.#replace(same ? { ...entry, done: Math.max(there.done, entry.done) } : entry);
 	}
