@@ -7,7 +7,7 @@
  *   client/src/generated.ts       the operations' methods and paths, the types of their bodies and answers, and the error codes
  *   docs/errors.md                the catalogue of error codes
  *   src/http/texts/docs/reference.md   the operations, as a page of the documentation
- *   docs/client.md, docs/command-line.md   two pages of the served documentation, to be read in the repository
+ *   docs/client.md, command-line.md, mcp.md, operating.md   pages of the served documentation, to be read in the repository
  *
  * The results are committed. `node scripts/generate.ts --check` fails where they are stale.
  */
@@ -311,15 +311,17 @@ function referencePage(): string {
 	return `# Reference\n\nEvery operation of the contract, {{url}}/openapi.json, which has the schemas in full.\n\n${parts.join('\n')}\n## Error codes\n\n| code | status | meaning |\n| --- | --- | --- |\n${codes.join('\n')}\n`;
 }
 
-/** Pages of `docs/` that are served ones. */
-const SHARED_PAGES = ['client', 'command-line'];
+/** Served pages that are pages of `docs/` too, and what they are called there. */
+const SHARED_PAGES = { client: 'client', 'command-line': 'command-line', mcp: 'mcp', 'self-hosting': 'operating' };
 
 /** A page of the served documentation, with links between files of the repository and the address of a server on this machine. */
 function sharedPage(page: string): string {
-	const own = new Set([...SHARED_PAGES, 'errors', 'mcp']);
+	const own: Readonly<Record<string, string>> = { ...SHARED_PAGES, errors: 'errors' };
 	const text = readFileSync(join(ROOT, `src/http/texts/docs/${page}.md`), 'utf8')
 		.replaceAll('{{url}}', 'http://127.0.0.1:8787')
-		.replaceAll(/\]\(([a-z-]+)\.md/g, (link, to: string) => (own.has(to) ? link : `](../src/http/texts/docs/${to}.md`));
+		.replaceAll(/\]\(([a-z-]+)\.md/g, (_, to: string) =>
+			to in own ? `](${own[to]}.md` : `](../src/http/texts/docs/${to}.md`,
+		);
 	return text.replace(
 		'\n',
 		`\n\n<!-- Generated from src/http/texts/docs/${page}.md by scripts/generate.ts. Do not edit. -->\n`,
@@ -334,7 +336,7 @@ const files: Record<string, string> = {
 	'client/src/generated.ts': await clientFile(),
 	'docs/errors.md': errorsPage(),
 	'src/http/texts/docs/reference.md': referencePage(),
-	...Object.fromEntries(SHARED_PAGES.map((page) => [`docs/${page}.md`, sharedPage(page)])),
+	...Object.fromEntries(Object.entries(SHARED_PAGES).map(([page, name]) => [`docs/${name}.md`, sharedPage(page)])),
 };
 
 const check = process.argv.includes('--check');

@@ -54,7 +54,7 @@ export type Call = <I extends Id>(id: I, input: CallInput, options: CallOptions)
 export type AnyRow = Record<string, any>;
 
 /** Links change no row, and one too many does no harm. */
-const READS: ReadonlySet<Id> = new Set<Id>(['createRowLink', 'createTextFieldLink', 'createQueryLink']);
+const MAKES_LINK = /^create.+Link$/;
 
 /** One account on one server. */
 export class Puma {
@@ -158,7 +158,7 @@ export class Puma {
 		const query = new URLSearchParams(pairs as [string, string][]).toString();
 		const keyInHeader = id === 'addRow' && input.idempotencyKey !== undefined;
 		if (keyInHeader) headerKey(input.idempotencyKey!);
-		const changes = method !== 'GET' && !READS.has(id);
+		const changes = method !== 'GET' && !MAKES_LINK.test(id);
 		return {
 			method,
 			member,
