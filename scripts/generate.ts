@@ -7,6 +7,7 @@
  *   client/src/generated.ts       the operations' methods and paths, the types of their bodies and answers, and the error codes
  *   docs/errors.md                the catalogue of error codes
  *   src/http/texts/docs/reference.md   the operations, as a page of the documentation
+ *   docs/client.md, command-line.md, mcp.md, operating.md   pages of the served documentation, to be read in the repository
  *
  * The results are committed. `node scripts/generate.ts --check` fails where they are stale.
  */
@@ -201,16 +202,22 @@ async function clientFile(): Promise<string> {
 		const body = schema === undefined ? 'undefined' : `${pascal(id)}Body`;
 		return `\t${id}: { body: ${body}; answer: ${pascal(id)}Answer };`;
 	});
-	const paths = found.map(({ id, method, path }) => `\t${id}: ['${method}', '${path}'],`);
+	const paths = found.map(({ id, method, path, operation }) => {
+		const success = Object.keys(operation.responses)[0]!;
+		const answer = resolve(operation.responses[success].content['application/json'].schema);
+		// Of a row, whose members are its writer's, its id.
+		return `\t${id}: ['${method}', '${path}', '${answer.required?.[0] ?? 'id'}'],`;
+	});
 	return `// ${BANNER}
 /** What each operation takes and answers. */
 export interface Operations {
 ${operationTypes.join('\n')}
 }
 
+/** Where each operation is, and a member that every answer to it has. */
 export const PATHS = {
 ${paths.join('\n')}
-} as const satisfies Record<keyof Operations, readonly [method: string, path: string]>;
+} as const satisfies Record<keyof Operations, readonly [method: string, path: string, member: string]>;
 
 /** The limits in force; null where one is switched off. */
 export interface Limits {
@@ -304,6 +311,23 @@ function referencePage(): string {
 	return `# Reference\n\nEvery operation of the contract, {{url}}/openapi.json, which has the schemas in full.\n\n${parts.join('\n')}\n## Error codes\n\n| code | status | meaning |\n| --- | --- | --- |\n${codes.join('\n')}\n`;
 }
 
+/** Served pages that are pages of `docs/` too, and what they are called there. */
+const SHARED_PAGES = { client: 'client', 'command-line': 'command-line', mcp: 'mcp', 'self-hosting': 'operating' };
+
+/** A page of the served documentation, with links between files of the repository and the address of a server on this machine. */
+function sharedPage(page: string): string {
+	const own: Readonly<Record<string, string>> = { ...SHARED_PAGES, errors: 'errors' };
+	const text = readFileSync(join(ROOT, `src/http/texts/docs/${page}.md`), 'utf8')
+		.replaceAll('{{url}}', 'http://127.0.0.1:8787')
+		.replaceAll(/\]\(([a-z-]+)\.md/g, (_, to: string) =>
+			to in own ? `](${own[to]}.md` : `](../src/http/texts/docs/${to}.md`,
+		);
+	return text.replace(
+		'\n',
+		`\n\n<!-- Generated from src/http/texts/docs/${page}.md by scripts/generate.ts. Do not edit. -->\n`,
+	);
+}
+
 const files: Record<string, string> = {
 	'src/generated/operations.ts': operationsFile(),
 	'src/generated/validators.js': validatorsFile(),
@@ -312,6 +336,7 @@ const files: Record<string, string> = {
 	'client/src/generated.ts': await clientFile(),
 	'docs/errors.md': errorsPage(),
 	'src/http/texts/docs/reference.md': referencePage(),
+	...Object.fromEntries(Object.entries(SHARED_PAGES).map(([page, name]) => [`docs/${name}.md`, sharedPage(page)])),
 };
 
 const check = process.argv.includes('--check');

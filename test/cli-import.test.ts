@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, beforeEach, test } from 'node:test';
 import { type Client, clientWith, signIn } from './support/client.ts';
 import { type Home, makeHome, type Ran } from './support/command-line.ts';
-import { type FaultProxy, startFaultProxy } from './support/fault-proxy.ts';
+import { type Fault, type FaultProxy, startFaultProxy } from './support/fault-proxy.ts';
 import { NO_RATE_LIMITS, startServer, type TestServer } from './support/server.ts';
 
 let server: TestServer;
@@ -31,6 +31,7 @@ beforeEach(() => {
 	proxy.rule = undefined;
 	proxy.seen.length = 0;
 	table = `t${++tables}`;
+	rmSync(join(home.dir, '.local'), { recursive: true, force: true });
 });
 
 /** Writes a file into the home directory and answers its path. */
@@ -52,7 +53,7 @@ const numbered = (count: number): { n: number }[] => Array.from({ length: count 
 const batches = (): number => proxy.seen.filter(({ path }) => path.endsWith('/batch')).length;
 const journals = (): string[] => {
 	const dir = join(home.dir, '.local/state/pumadb/imports');
-	return existsSync(dir) ? readdirSync(dir) : [];
+	return existsSync(dir) ? readdirSync(dir).filter((name) => !name.endsWith('.ended')) : [];
 };
 
 test('[13.8] JSON: an array, rows of a query, and lines', async () => {
@@ -168,6 +169,87 @@ test("[13.8] the MCP reference memory server's file: entities and relations, aga
 	);
 	assert.deepEqual(await stored('relations'), [{ from: 'Ada', to: 'Tea', relationType: 'likes' }]);
 	assert.equal((await load(memory, '--table', 'x')).code, 2);
+});
+
+test("[13.8] a memory file tells again of what is known: observations come together, in the file and with the table's", async () => {
+	const eve = await signIn(server);
+	const env = { PUMADB_API_KEY: eve.key };
+	const entity = (name: string, observations: unknown, entityType = 'person') => ({
+		...{ type: 'entity', name, entityType, observations },
+	});
+	const lines = (...rows: object[]): string => rows.map((row) => JSON.stringify(row)).join('\n');
+	const relation = { type: 'relation', from: 'Ada', to: 'Tea', relationType: 'likes' };
+	const first = file(
+		'memory-1.jsonl',
+		lines(entity('Ada', ['likes tea']), relation, entity('Ada', ['likes tea', 'plays chess']), relation),
+	);
+	const one = await home.run(['import', first], { env });
+	assert.equal(one.code, 0, one.err);
+	assert.match(one.err, /^Told of again by 2 lines: what lines tell of one thing is merged\.$/m);
+	assert.equal(one.out, 'Imported 1 row into entities.\nImported 1 row into relations.\n');
+	const [ada1] = await eve.rows('entities');
+	assert.deepEqual(ada1.observations, ['likes tea', 'plays chess']);
+	await eve.post('/v1/entities/update_row', { id: ada1.id, patch: { seen: true } });
+	const second = file(
+		'memory-2.jsonl',
+		lines(entity('Ada', ['lives in London', 'plays chess'], 'human'), entity('Bob', [])),
+	);
+	for (const _ of [1, 2]) assert.equal((await home.run(['import', second], { env })).code, 0);
+	const [ada2, bob] = await eve.rows('entities');
+	assert.deepEqual(ada2.observations, ['likes tea', 'plays chess', 'lives in London']);
+	assert.deepEqual([ada2.id, ada2.entityType, ada2.seen, bob.name], [ada1.id, 'human', true, 'Bob']);
+	const large = file('memory-3.jsonl', lines(entity('Bob', []), entity('Ada', ['x'.repeat(65_500)])));
+	const refused = await home.run(['import', large], { env });
+	assert.equal(refused.code, 1);
+	assert.match(refused.err, /line 2: The row has \d+ bytes, and a row may have 65536/);
+});
+
+test('[13.8] rows with one key are one row: the last of them, counted once', async () => {
+	const path = file('same.csv', 'email,name\na@x.example,A\nb@x.example,B\na@x.example,C\n');
+	const dry = JSON.parse((await into(path, '--key', 'email', '--dry-run', '--json')).out);
+	assert.equal(dry.would_import[0].rows, 2);
+	const { code, out, err } = await into(path, '--key', 'email');
+	assert.equal(code, 0, err);
+	assert.equal(out, `Imported 2 rows into ${table}.\n`);
+	assert.match(err, /^The key of 1 row comes again later: of each key the last row counts\.$/m);
+	assert.deepEqual(await stored(), [
+		{ email: 'a@x.example', name: 'C' },
+		{ email: 'b@x.example', name: 'B' },
+	]);
+});
+
+test('[13.9] CSV with another delimiter is refused with the flag that it needs', async () => {
+	for (const [delimiter, flag] of [
+		[';', ';'],
+		['\t', '\\t'],
+		['|', '|'],
+	] as const) {
+		const path = file('other.csv', `a${delimiter}b\n1,5${delimiter}2\n`);
+		const { code, err } = await into(path);
+		assert.equal(code, 2, err);
+		assert.ok(err.includes(`--delimiter "${flag}"`), err);
+		assert.equal((await into(path, '--delimiter', flag)).code, 0);
+	}
+	assert.equal((await stored()).length, 3);
+	table = `${table}one`;
+	assert.equal((await into(file('one.csv', 'a;b\nx\n'), '--delimiter', ',')).code, 0);
+	assert.deepEqual(await stored(), [{ 'a;b': 'x' }]);
+});
+
+test('[13.9] what the service refuses of a line is named by that line', async () => {
+	for (const name of ['x', 'x']) await ada.add(table, { name });
+	const csv = file('twice.csv', 'name,n\ny,1\n\n"x",2\n');
+	const { code, err } = await into(csv, '--key', 'name');
+	assert.equal(code, 1);
+	assert.match(err, /^pumadb import: line 4: [^\n]*\n$/);
+	const jsonl = await into(file('twice.jsonl', '{"name":"y"}\n\n{"name":"x"}\n'), '--key', 'name');
+	assert.match(jsonl.err, /^pumadb import: line 3: /);
+});
+
+test('[13.8] one JSON object on one line is a row', async () => {
+	const { code, err } = await home.run(['import', '-', '--table', table], { input: '{"a":1}\n' });
+	assert.equal(code, 0, err);
+	assert.deepEqual(await stored(), [{ a: 1 }]);
 });
 
 test('[13.8] an export goes back in, with the tables it has', async () => {
@@ -378,22 +460,78 @@ test('[13.10] with a restart of the server in between, and with a rate limit', a
 	await own.stop();
 });
 
-test('[13.10] after a day, when the service may have forgotten the keys, an import is not gone on with', async () => {
-	const path = file('old.json', JSON.stringify(numbered(250)));
+/** Imports 250 rows, of which the second batch is lost on its way, and makes the import older. */
+async function stopped(path: string, hours: number, fault: Fault = 'answer lost'): Promise<void> {
 	let sent = 0;
-	proxy.rule = ({ path: target }) => (target.endsWith('/batch') && ++sent > 1 ? 'dropped' : undefined);
-	await home.run(['import', path, '--table', table], { started: (child) => stopWhen(child as never, () => sent > 2) });
+	proxy.rule = ({ path: target }) => (target.endsWith('/batch') && ++sent > 1 ? fault : undefined);
+	await home.run(['import', path, '--table', table], { started: (child) => stopWhen(child as never, () => sent > 1) });
 	proxy.rule = undefined;
-	const [name] = journals();
-	const journal = join(home.dir, '.local/state/pumadb/imports', name!);
+	const journal = join(home.dir, '.local/state/pumadb/imports', journals()[0]!);
 	const entry = JSON.parse(readFileSync(journal, 'utf8'));
 	assert.equal(entry.done, 100);
-	writeFileSync(journal, JSON.stringify({ ...entry, startedAt: entry.startedAt - 23 * 3_600_000 }));
+	const then = (time: number): number => time - hours * 3_600_000;
+	writeFileSync(journal, JSON.stringify({ ...entry, startedAt: then(entry.startedAt), sentAt: then(entry.sentAt) }));
+}
+
+test('[13.10] after an hour, when the service may have forgotten the keys, what may be stored is not sent again', async () => {
+	const path = file('old.json', JSON.stringify(numbered(250)));
+	await stopped(path, 1);
 	const old = await into(path);
 	assert.equal(old.code, 1);
-	assert.match(old.err, /stopped after 100 rows, too long ago to go on without storing rows twice\.[^\n]*--new/);
+	assert.match(
+		old.err,
+		/stopped after 100 rows, too long ago to go on without storing rows twice: of its rows from row 101 to row 200 it is not known whether they are stored\.[^\n]*--new/,
+	);
 	assert.equal((await into(path, '--new')).code, 0);
-	assert.equal((await stored()).length, 350);
+	assert.equal((await stored()).length, 450);
+});
+
+test('[13.10] after any time an import goes on where nothing that was sent is in doubt', async () => {
+	const path = file('certain.json', JSON.stringify(numbered(250)));
+	await stopped(path, 100, { status: 429, headers: { 'retry-after': '30' } });
+	const { code, err } = await into(path);
+	assert.equal(code, 0, err);
+	assert.match(err, /Going on after 100 rows/);
+	assert.deepEqual(await stored(), numbered(250));
+	table = `${table}changed`;
+	await stopped(path, 100, { status: 429, headers: { 'retry-after': '30' } });
+	writeFileSync(path, JSON.stringify(numbered(251)));
+	const changed = await into(path);
+	assert.equal(changed.code, 1);
+	assert.match(changed.err, /which of its rows they are is not known, for it has changed since/);
+	assert.equal((await into(path, '--new')).code, 0);
+});
+
+test('[13.10] the keys of an hour are kept, whatever room they need', async () => {
+	const path = file('kept.json', JSON.stringify(numbered(250)));
+	await stopped(path, 0.9);
+	assert.equal((await into(path)).code, 0);
+	assert.deepEqual(await stored(), numbered(250));
+});
+
+test('[13.10] --new beside an import that runs is refused; of two that begin at once, however short, one stores', async () => {
+	const path = file('runs.json', JSON.stringify(numbered(250)));
+	proxy.rule = ({ path: target }) => (target.endsWith('/batch') ? 'dropped' : undefined);
+	let refused: Ran | undefined;
+	const first = home.run(['import', path, '--table', table], {
+		started: (child) => stopWhen(child as never, () => refused !== undefined),
+	});
+	while (batches() === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+	refused = await into(path, '--new');
+	assert.equal(refused.code, 1);
+	assert.match(refused.err, /An import of \S+runs\.json is running, as process \d+/);
+	assert.equal((await first).code, 130);
+	proxy.rule = undefined;
+	for (const flags of [[], ['--new']]) {
+		table = `${table}x`;
+		const tiny = file(`tiny${flags.length}.json`, JSON.stringify(numbered(3)));
+		const both = await Promise.all([into(tiny, ...flags), into(tiny, ...flags), into(tiny, ...flags)]);
+		// One that comes late may be told that another runs.
+		for (const { code, err } of both) assert.ok(code === 0 || (flags.length > 0 && /is running/.test(err)), err);
+		assert.deepEqual(await stored(), numbered(3), flags.join());
+		assert.equal((await into(tiny, ...flags)).code, 0);
+		assert.equal((await stored()).length, 6, 'and one after them is another');
+	}
 });
 
 test('[13.9] what does not end is read up to 256 MB, and a signal ends the reading', async () => {

@@ -117,6 +117,15 @@ test('[13.6] a login that others may read, or that is damaged, is refused', asyn
 	const open = await home.run(['tables']);
 	assert.equal(open.code, 1);
 	assert.match(open.err, /Others may read \S+login\.json, which holds an API key\. Run: chmod 600 /);
+	const own = await home.run(['tables'], { env: { PUMADB_API_KEY: ada.key } });
+	assert.equal(own.code, 0, own.err);
+	const hello = {
+		env: { PUMADB_API_KEY: ada.key },
+		input: `${JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'ping' })}\n`,
+	};
+	for (const args of [['mcp'], ['mcp', '--url', server.url]]) {
+		assert.equal((await home.run(args, hello)).out, '{"jsonrpc":"2.0","id":1,"result":{}}\n');
+	}
 	chmodSync(loginFile(home), 0o600);
 	assert.equal((await home.run(['tables'])).code, 0);
 	writeFileSync(loginFile(home), '{"url":');
@@ -130,8 +139,9 @@ test('[13.6] mcp speaks to the server of the login', async () => {
 	const home = makeHome();
 	const hello = `${JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/list' })}\n`;
 	const none = await home.run(['mcp'], { input: hello });
-	assert.equal(none.code, 2);
+	assert.equal(none.code, 3);
 	assert.match(none.err, /Sign in by "pumadb login"/);
+	assert.equal((await home.run(['mcp', '--data-dir', home.dir], { input: hello })).code, 2);
 	await home.run(['login', '--with-key', '--url', server.url], { input: `${ada.key}\n` });
 	for (const args of [['mcp'], ['mcp', '--url', server.url]]) {
 		const { code, out, err } = await home.run(args, { input: hello });
@@ -139,8 +149,55 @@ test('[13.6] mcp speaks to the server of the login', async () => {
 		assert.equal(JSON.parse(out).result.tools.length, 19);
 	}
 	const other = await home.run(['mcp', '--url', 'https://other.example.com'], { input: hello });
-	assert.equal(other.code, 2);
+	assert.equal(other.code, 3);
 	assert.match(other.err, /Set PUMADB_API_KEY/);
+});
+
+test('[13.6] logout without a server forgets the key all the same, and says that it still works', async () => {
+	const home = makeHome();
+	const own = await startFaultProxy(server.url);
+	await home.run(['login', '--url', own.url, '--email', 'away@example.com']);
+	const { api_key: key } = JSON.parse(readFileSync(loginFile(home), 'utf8'));
+	await own.stop();
+	const { code, err } = await home.run(['logout']);
+	assert.equal(code, 5, err);
+	assert.match(
+		err,
+		/^pumadb logout: The server at \S+ cannot be reached \(ECONNREFUSED\)\. \S+login\.json is gone all the same, but the key (puma_live_[a-z0-9]+_.{4})… still works: revoke it in \S+\/console once the server is there\.\n$/,
+	);
+	assert.ok(!err.includes(key));
+	assert.ok(!existsSync(loginFile(home)));
+	assert.equal((await clientWith(server, key).get('/v1/_tables')).status, 200);
+});
+
+test('[13.3] a key of the login that the server does not know names the way to another', async () => {
+	const home = makeHome();
+	await home.run(['login', '--url', server.url, '--email', 'gone@example.com']);
+	const { api_key: key } = JSON.parse(readFileSync(loginFile(home), 'utf8'));
+	const client = clientWith(server, key);
+	const [own] = (await client.get('/v1/_keys')).body.keys;
+	await client.del(`/v1/_keys/${own.id}`);
+	const { code, err } = await home.run(['tables']);
+	assert.equal(code, 3);
+	assert.match(err, / Run "pumadb login" to get another\.\n$/);
+});
+
+test('[13.3] on a terminal one is told of a wait, and how long it is', { skip: skip ?? false }, async () => {
+	const proxy = await startFaultProxy(server.url);
+	const home = makeHome({ PUMADB_URL: proxy.url, PUMADB_API_KEY: ada.key });
+	const limited = {
+		status: 429,
+		headers: { 'retry-after': '2', 'content-type': 'application/json' },
+		body: '{"error":{"code":"rate_limited","message":"Too many."}}',
+	};
+	proxy.faults.push(limited);
+	const told = home.onTerminal(['tables']);
+	await told.see(/Waiting 3 s, then trying again: too many calls for now/);
+	assert.equal(await told.ended, 0);
+	proxy.faults.push(limited);
+	const piped = await home.run(['tables']);
+	assert.deepEqual([piped.code, piped.err], [0, '']);
+	await proxy.stop();
 });
 
 test('[13.6] logout revokes the key and forgets it', async () => {

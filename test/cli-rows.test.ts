@@ -143,6 +143,11 @@ test('[13.1] batch: a file, a line each, or standard input; all or nothing', asy
 		(await json(['batch', 'batches'], lines)).results.map(({ action }: { action: string }) => action),
 		['delete', 'upsert'],
 	);
+	for (const one of ['{"action":"upsert","key":"n","row":{"n":2,"m":2}}', '{\n"action":"delete",\n"filter":{"n":9}}\n'])
+		assert.equal((await json(['batch', 'batches'], one)).results.length, 1);
+	const second = await home.run(['batch', 'batches'], { input: `${lines.split('\n')[0]}\n\n{"action":}\n` });
+	assert.equal(second.code, 2);
+	assert.match(second.err, /^pumadb batch: line 3 of standard input is not JSON: /);
 	const failed = await home.run(['batch', 'batches', '-', '--json'], {
 		input: '{"operations":[{"action":"add","row":{"n":3}},{"action":"update_row","id":"x","patch":{}}]}',
 	});
@@ -261,6 +266,9 @@ test('[13.3] every failure has one sentence and its exit code, as the help lists
 		[2, ['add', 'tasks', '{"a":'], /not JSON/],
 		[2, ['get', 'tasks', '--limit', 'x'], /--limit must be a whole number/],
 		[2, ['get', 'tasks', '--no-such-flag'], /--no-such-flag/],
+		[2, ['get', 'tasks', id, '--count'], /not for one by its id/],
+		[2, ['get', 'tasks', id, '--sort', 'n'], /not for one by its id/],
+		[2, ['get', 'tasks', id, '--limit', '1'], /not for one by its id/],
 		[2, ['update', 'tasks', 'a=1'], /by its id/],
 		[2, ['delete', 'tasks', 'a=1'], /--yes/],
 		[2, ['upsert', 'tasks', 'a=1'], /--key/],
@@ -305,11 +313,79 @@ test('[13.3] a reader that goes away, and a disk that is full', async () => {
 	const closed = await home.run(['export'], { shell: '| true' });
 	assert.equal(closed.code, 141, closed.err);
 	assert.match(closed.err, /^pumadb export: Whoever read the output has closed it\.\n$/);
-	for (const args of [['export'], ['get', 'tasks'], ['tables', '--json']]) {
+	for (const args of [
+		...[['export'], ['get', 'tasks'], ['tables', '--json'], ['--help'], ['get', '--help'], ['--version']],
+		...[
+			['completions', 'bash'],
+			['keys', 'create', '--email', 'full@example.com', '--data-dir', server.dataDir],
+		],
+	]) {
 		const full = await home.run(args, { shell: '> /dev/full' });
 		assert.equal(full.code, 1, full.err);
-		assert.match(full.err, /^[^\n]*cannot be written[^\n]*\n$/);
+		assert.match(full.err, /^[^\n]*Standard output cannot be written: the disk is full\.[^\n]*\n$/, args.join(' '));
+		assert.equal((await home.run(args, { shell: '> /dev/full 2> /dev/full' })).code, 1);
 	}
+	assert.equal((await home.run(['--help'], { shell: '| true' })).code, 141);
+});
+
+test('[13.3] a file that cannot be written is named', async () => {
+	const path = join(home.dir, 'large.json');
+	// A bound on the size of files stands for a disk that is full.
+	const small = { shell: '', prefix: 'ulimit -f 0;' };
+	const exported = await home.run(['export', path], small);
+	assert.equal(exported.code, 1);
+	assert.equal(exported.err, `pumadb export: ${path} cannot be written: a file may not become so large here.\n`);
+	const login = await home.run(['login', '--with-key', '--url', server.url], { ...small, input: `${ada.key}\n` });
+	assert.equal(login.code, 1);
+	assert.match(login.err, /pumadb login: \S+\/\.config\/pumadb\/login\.json cannot be written: a file may not become/);
+	writeFileSync(path, '[{"n":1}]');
+	const imported = await home.run(['import', path, '--table', 'small'], small);
+	assert.equal(imported.code, 1);
+	assert.match(imported.err, /^pumadb import: \S+\/imports\/\S+ cannot be written: [^\n]*\n$/);
+	assert.deepEqual(await ada.rows('small'), []);
+});
+
+test('[13.3] the version, and a key that the server does not know', async () => {
+	const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+	for (const flag of ['--version', '-V']) assert.equal(await good([flag]), `${version}\n`);
+	const env = { PUMADB_API_KEY: 'puma_live_wrong_key' };
+	const set = await home.run(['tables'], { env });
+	assert.equal(set.code, 3);
+	assert.match(set.err, /It is that of PUMADB_API_KEY: set another, or unset it and run "pumadb login"\.\n$/);
+	const machine = await home.run(['tables', '--json'], { env });
+	assert.match(JSON.parse(machine.err).error.message, /run "pumadb login"/);
+});
+
+test('[13.2] nothing that a server says steers the terminal, in errors either; JSON keeps its meaning', async () => {
+	const nasty = 'x\u001b]0;title\u0007\u009b2J\u202e\r\ny';
+	const proxy = await startFaultProxy(server.url);
+	const env = { PUMADB_URL: proxy.url };
+	const steering = /(?!\n)[\p{Cc}\u202e]/u;
+	const json = { 'content-type': 'application/json' };
+	const error = JSON.stringify({ error: { code: `bad${nasty}`, message: nasty, details: { nasty } } });
+	proxy.faults.push({ status: 400, headers: json, body: error }, { status: 400, headers: json, body: error });
+	const told = await home.run(['tables'], { env });
+	assert.match(told.err, /^pumadb tables: x\\u\{1b\}[^\n]*y\n$/);
+	assert.doesNotMatch(told.err, steering);
+	const machine = await home.run(['tables', '--json'], { env });
+	assert.doesNotMatch(machine.err, steering);
+	assert.equal(JSON.parse(machine.err).error.details.nasty, nasty);
+	const key = JSON.stringify({ api_key: nasty, id: nasty, prefix: 'x', scope: 'x' });
+	const link = JSON.stringify({ viewer_url: `http://x.example/${nasty}` });
+	for (const [args, status, body] of [
+		[['keys', 'create', 'x'], 201, key],
+		[['open', 'tasks', '--print'], 201, link],
+		[['open', 'tasks', '--print', '--json'], 201, link],
+	] as const) {
+		proxy.faults.push({ status, headers: json, body });
+		const { code, out, err } = await home.run(args, { env });
+		assert.equal(code, 0, err);
+		assert.doesNotMatch(out, steering, args.join(' '));
+	}
+	for (const args of [['get', 'tasks', nasty], [nasty], ['batch', 'tasks', nasty], ['import', nasty]]) {
+		assert.doesNotMatch((await home.run(args, { env })).err, steering, args.join(' '));
+	}
+	await proxy.stop();
 });
 
 test('[13.3] a rate limit is waited for, and a storm of 503 outlasted', async () => {

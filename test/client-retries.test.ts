@@ -1,9 +1,14 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { createServer as createSecureServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { after, before, beforeEach, test } from 'node:test';
 import { type CallOptions, Puma, PumaError, type PumaOptions } from '../client/src/index.ts';
 import { type Client, signIn } from './support/client.ts';
 import { deadUrl, type Fault, type FaultProxy, startFaultProxy } from './support/fault-proxy.ts';
-import { NO_RATE_LIMITS, startServer, type TestServer } from './support/server.ts';
+import { NO_RATE_LIMITS, ROOT, startServer, type TestServer } from './support/server.ts';
 
 let server: TestServer;
 let ada: Client;
@@ -313,6 +318,93 @@ test('[12.2] [12.3] no server: any call is tried again, and then the error says 
 	assert.equal(error.maybeDone, false);
 	assert.match(error.message, /cannot be reached \(ECONNREFUSED\)/);
 	assert.equal(retries, 2);
+});
+
+test('[12.2] [12.3] a connection that can never be made: nothing was done, and it is tried once', async () => {
+	const pem = (name: string): string => readFileSync(join(ROOT, `test/fixtures/app.example.${name}.pem`), 'utf8');
+	let requests = 0;
+	const secure = createSecureServer({ key: pem('key'), cert: pem('cert') }, () => requests++);
+	secure.listen(0, '127.0.0.1');
+	await once(secure, 'listening');
+	const urls = [
+		`https://127.0.0.1:${(secure.address() as AddressInfo).port}`,
+		proxy.url.replace('http:', 'https:'),
+		'http://127.0.0.1:6000',
+	];
+	try {
+		for (const url of urls) {
+			let retries = 0;
+			const puma = new Puma({ url, apiKey: ada.key, onRetry: () => retries++ });
+			const error = await failureOf(puma.table(table).updateRow('x', {}));
+			assert.equal(error.code, 'connection_failed', url);
+			assert.equal(error.maybeDone, false, error.message);
+			assert.match(error.message, /cannot be reached \(/);
+			assert.equal(retries, 0, url);
+		}
+		assert.equal(requests + proxy.seen.length, 0);
+	} finally {
+		secure.closeAllConnections();
+		secure.close();
+	}
+});
+
+test('[12.2] JSON that is not the answer of the operation is unexpected_answer, whatever the call', async () => {
+	const puma = client();
+	const rows = puma.table(table);
+	const calls: Record<string, () => Promise<unknown>> = {
+		query: () => rows.query(),
+		get: () => rows.get('x'),
+		count: () => rows.count(),
+		add: () => rows.add({ n: 1 }),
+		upsert: () => rows.upsert('n', { n: 1 }),
+		updateRow: () => rows.updateRow('x', {}),
+		updateWhere: () => rows.updateWhere({ n: 1 }, {}),
+		deleteWhere: () => rows.deleteWhere({ n: 1 }),
+		batch: () => rows.batch([{ action: 'add', row: { n: 1 } }]),
+		versions: () => rows.versions('x'),
+		restore: () => rows.restore('x', 1),
+		rowLink: () => rows.rowLink('x'),
+		textFieldLink: () => rows.textFieldLink('x', 'n'),
+		queryLink: () => rows.queryLink(),
+		tables: () => puma.tables(),
+		export: () => puma.export(),
+		limits: () => puma.limits(),
+		keys: () => puma.keys(),
+		createKey: () => puma.createKey('x'),
+		revokeKey: () => puma.revokeKey('x'),
+		requestMagicLink: () => puma.requestMagicLink('ada@example.com'),
+		verifyMagicLink: () => puma.verifyMagicLink('x'),
+	};
+	for (const body of ['null', '{}', '[]', '1', '"x"', '{"rows":null,"results":null}']) {
+		proxy.rule = () => ({ status: 200, headers: { 'content-type': 'application/json' }, body });
+		for (const [name, call] of Object.entries(calls)) {
+			assert.equal((await failureOf(call())).code, 'unexpected_answer', `${name} ${body}`);
+		}
+	}
+});
+
+test('[12.3] keys of the adds of a batch are no key that a single add can have, and one of 250 characters is not too long', async () => {
+	const rows = client().table(table);
+	await rows.add({ n: 1 }, { idempotencyKey: 'k-0' });
+	await rows.batch([{ action: 'add', row: { n: 2 } }], { idempotencyKey: 'k' });
+	const adds = Array.from({ length: 100 }, (_, n) => ({ action: 'add' as const, row: { n } }));
+	const long = 'x'.repeat(250);
+	for (const _ of [1, 2]) await rows.batch(adds, { idempotencyKey: long });
+	assert.equal((await ada.rows(table)).length, 102);
+	const error = await failureOf(rows.batch(adds, { idempotencyKey: 'x'.repeat(255) }));
+	assert.equal(error.code, 'invalid_idempotency_key');
+	assert.equal((await ada.rows(table)).length, 102);
+});
+
+test('[12.2] what an earlier attempt may have done, a later one that never arrived does not take back', async () => {
+	const rows = client({ maxRetries: 1 }).table(table);
+	proxy.faults.push('answer lost', SERVICE_503);
+	const error = await failureOf(rows.upsert('n', { n: 1 }, { retry: 'always' }));
+	assert.equal(error.code, 'shutting_down');
+	assert.equal(error.maybeDone, true);
+	assert.equal((await ada.rows(table)).length, 1);
+	proxy.faults.push(SERVICE_503, SERVICE_503);
+	assert.equal((await failureOf(rows.upsert('n', { n: 1 }, { retry: 'always' }))).maybeDone, false);
 });
 
 test('[12.5] a timeout that is longer than timers are, as Infinity is, does not end a call at once', async () => {

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, type TestContext, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { OPERATIONS } from '../src/generated/operations.ts';
 import { DOC_PAGES, DOCS_DIRECTORY, type DocPage, docPath } from '../src/http/doc-pages.ts';
+import { DEFAULT_LIMITS } from '../src/limits.ts';
 import { signIn } from './support/client.ts';
 import { NO_RATE_LIMITS, ROOT, startServer, type TestServer, temporaryDir } from './support/server.ts';
 
@@ -27,6 +28,7 @@ interface Block {
 }
 
 const RUN = ['sh', 'ts', 'python'];
+const ADAPTERS = ['langgraph', 'ai-sdk', 'openai-agents', 'anthropic-memory'];
 /** What the last block of a page must print, where the page promises more than that nothing is refused. */
 const LAST: Readonly<Record<string, RegExp>> = {
 	'how-to-use sh': /"title":"Water the plants"/,
@@ -39,6 +41,9 @@ const LAST: Readonly<Record<string, RegExp>> = {
 	'errors ts': /\w/,
 	'limits sh': /"x-pumadb-limits":\{"maxTables":20/,
 	'self-hosting sh': /--data-dir/,
+	'client ts': /^\d+$/m,
+	'command-line sh': /^Would upsert, by email, 2 rows into people/m,
+	'adapters ts': /Ada likes tea\./,
 };
 const BETWEEN = '-- next block --';
 
@@ -67,7 +72,8 @@ test('[10.7] every page and its twin show this address and the limits in force, 
 		const html = await response.text();
 		const source = readFileSync(join(DOCS_DIRECTORY, `${page}.md`), 'utf8');
 		for (const text of [twin, html]) {
-			assert.doesNotMatch(text, /\{\{|%7B%7B|%[A-Z]+%|__[A-Z]+__|\bundefined\b/, page);
+			assert.doesNotMatch(text, /\{\{|%7B%7B|%[A-Z]+%|__[A-Z]+__/, page);
+			assert.equal(text.split('undefined').length, source.split('undefined').length, page);
 			if (source.includes('{{url}}')) assert.ok(text.includes(server.url), page);
 		}
 		assert.ok(html.includes(`href="${docPath(page)}.md"`), page);
@@ -118,7 +124,41 @@ test('[10.8] every block is in a language that is run, is data, or says that it 
 		const told = html.split('Not run by the tests.').length - 1;
 		assert.equal(told, blocks.filter(({ mark }) => mark === 'not-run').length, page);
 	}
-	assert.deepEqual(marks, { 'not-run': 3, refused: 1 });
+	assert.deepEqual(marks, { 'not-run': 11, refused: 1 });
+});
+
+test('[10.7] where limits are switched off, every text says so in words', async (t) => {
+	const names = Object.keys(DEFAULT_LIMITS).map((name) => `PUMADB_${name.replaceAll(/[A-Z]/g, '_$&').toUpperCase()}`);
+	const free = await startServer(Object.fromEntries(names.map((name) => [name, '0'])));
+	t.after(() => free.stop());
+	const paths = DOC_PAGES.flatMap((page) => [docPath(page), `${docPath(page)}.md`]);
+	for (const path of [...paths, '/llms.md', '/llms.txt', '/install', '/', '/openapi.json']) {
+		const text = await (await fetch(free.url + path)).text();
+		// In a table, as the value of a limit, the word is right.
+		const sentences = text.split('\n').filter((line) => !/^\||<td/.test(line));
+		assert.doesNotMatch(
+			sentences.join('\n'),
+			/(last|most|to|for|than) unlimited|unlimited \w+s\b|Infinity|null (days|rows|bytes)/,
+			path,
+		);
+	}
+	const twin = async (page: DocPage) => (await fetch(`${free.url}${docPath(page)}.md`)).text();
+	assert.match(await twin('versions'), /Kept are all versions of a row, however old\./);
+	assert.match(await twin('writes'), /^Any number of operations on one table/m);
+	assert.match(await twin('filters'), /One query answers all rows that match;/);
+	assert.match(await twinOf('versions'), /Kept are the last 10 versions of a row, for 30 days\./);
+});
+
+test('[12.8] [12.9] [12.10] [12.11] the page of the adapters has the examples of their README', async () => {
+	const readme = blocksOf(readFileSync(join(ROOT, 'adapters/README.md'), 'utf8')).filter(
+		({ language }) => language === 'ts',
+	);
+	const page = blocksOf(await twinOf('adapters'));
+	for (const { code } of readme)
+		assert.ok(
+			page.some((block) => block.code === code),
+			code,
+		);
 });
 
 for (const page of DOC_PAGES) {
@@ -137,13 +177,22 @@ async function runBlocks(t: TestContext, page: DocPage, language: string): Promi
 		t.skip(reason);
 		return;
 	}
+	if (page === 'adapters' && !existsSync(join(ROOT, 'adapters/node_modules'))) {
+		const reason = 'The frameworks of the adapters are not installed here: "npm test -- docs" installs them.';
+		console.log(reason);
+		t.skip(reason);
+		return;
+	}
 	const blocks = blocksOf(await twinOf(page)).filter(
 		(block) => block.language === language && block.mark !== 'not-run',
 	);
 	const dir = temporaryDir();
 	const [command, args] = programOf(language, blocks, dir);
 	const { key } = await signIn(server);
-	const env = { ...process.env, PUMADB_API_KEY: key, PUMADB_DATA_DIR: join(dir, 'data') };
+	// The command line signs in by itself.
+	const signedIn = page === 'command-line' ? {} : { PUMADB_API_KEY: key, PUMADB_URL: server.url };
+	const outside = Object.entries(process.env).filter(([name]) => !/^(PUMADB|XDG)_/.test(name));
+	const env = { ...Object.fromEntries(outside), HOME: dir, ...signedIn, PUMADB_DATA_DIR: join(dir, 'data') };
 	const child = spawn(command, args, { cwd: dir, env, stdio: ['ignore', 'pipe', 'pipe'] });
 	let out = '';
 	let err = '';
@@ -174,20 +223,33 @@ function programOf(language: string, blocks: readonly Block[], dir: string): [co
 		return ['python3', ['blocks.py']];
 	}
 	if (language === 'ts') {
-		const client = join(dir, 'node_modules/@pumadb/client');
-		mkdirSync(client, { recursive: true });
-		writeFileSync(join(client, 'package.json'), '{"type":"module","exports":"./index.js"}');
-		writeFileSync(
-			join(client, 'index.js'),
-			`export * from ${JSON.stringify(pathToFileURL(join(ROOT, 'client/src/index.ts')).href)};`,
-		);
+		const packages = {
+			'@pumadb/client': { '.': 'client/src/index.ts' },
+			'@pumadb/adapters': Object.fromEntries(ADAPTERS.map((name) => [`./${name}`, `adapters/src/${name}.ts`])),
+		};
+		for (const [name, files] of Object.entries(packages)) {
+			const place = join(dir, 'node_modules', name);
+			mkdirSync(place, { recursive: true });
+			const entries = Object.entries(files).map(([path, file], at) => {
+				const source = pathToFileURL(join(ROOT, file)).href;
+				writeFileSync(join(place, `${at}.js`), `export * from ${JSON.stringify(source)};`);
+				return [path, `./${at}.js`];
+			});
+			writeFileSync(
+				join(place, 'package.json'),
+				JSON.stringify({ type: 'module', exports: Object.fromEntries(entries) }),
+			);
+		}
 		writeFileSync(join(dir, 'package.json'), '{"type":"module"}');
 		writeFileSync(join(dir, 'blocks.ts'), joined(`console.log('${BETWEEN}');`));
 		const compiler = join(ROOT, 'node_modules/typescript/bin/tsc');
 		const compilerOptions = {
 			noUnusedLocals: false,
 			typeRoots: [join(ROOT, 'node_modules/@types')],
-			paths: { '@pumadb/client': [join(ROOT, 'client/src/index.ts')] },
+			paths: {
+				'@pumadb/client': [join(ROOT, 'client/src/index.ts')],
+				'@pumadb/adapters/*': [join(ROOT, 'adapters/src/*.ts')],
+			},
 		};
 		const config = { extends: join(ROOT, 'tsconfig.json'), compilerOptions, include: [], files: ['blocks.ts'] };
 		writeFileSync(join(dir, 'tsconfig.json'), JSON.stringify(config));
@@ -195,9 +257,10 @@ function programOf(language: string, blocks: readonly Block[], dir: string): [co
 		assert.equal(status, 0, stdout);
 		return [process.execPath, ['blocks.ts']];
 	}
-	// A call that is refused ends the script, unless its block shows a refusal. `npx pumadb` is this pumaDB.
+	// A call that is refused ends the script, unless its block shows a refusal. `pumadb` is this pumaDB.
 	const head = `set -euo pipefail
-npx() { shift; '${process.execPath}' '${join(ROOT, 'bin/pumadb.js')}' "$@"; }
+pumadb() { '${process.execPath}' '${join(ROOT, 'bin/pumadb.js')}' "$@"; }
+npx() { "$@"; }
 curl() { command curl --fail-with-body "$@"; }
 `;
 	const parts = blocks.map(({ code, mark }) => {

@@ -54,7 +54,7 @@ const wanted = process.argv.slice(2);
 const files = globSync(['test/**/*.test.ts', 'adapters/test/*.test.ts'], { cwd: ROOT }).toSorted();
 const chosen = wanted.length === 0 ? files : files.filter((file) => wanted.some((part) => file.includes(part)));
 
-if (chosen.some((file) => /^adapters\/|\/package\.|\/release\./.test(file))) {
+if (chosen.some((file) => /^adapters\/|\/(package|release|docs)\./.test(file))) {
 	step('Frameworks of the adapters', process.execPath, ['scripts/install-frameworks.ts']);
 }
 

@@ -54,7 +54,7 @@ export type Call = <I extends Id>(id: I, input: CallInput, options: CallOptions)
 export type AnyRow = Record<string, any>;
 
 /** Links change no row, and one too many does no harm. */
-const READS: ReadonlySet<Id> = new Set<Id>(['createRowLink', 'createTextFieldLink', 'createQueryLink']);
+const MAKES_LINK = /^create.+Link$/;
 
 /** One account on one server. */
 export class Puma {
@@ -70,7 +70,7 @@ export class Puma {
 		if (isBrowserPage() && options.allowBrowser !== true) {
 			throw new PumaError(
 				'browser_refused',
-				'An API key opens the whole account, and everybody who opens this page could read it. Call pumaDB from your server, or set allowBrowser where you know the risk.',
+				'Everybody who opens this page could read the API key. Call pumaDB from your server, or set allowBrowser.',
 			);
 		}
 		this.url = originOf(options.url);
@@ -100,7 +100,7 @@ export class Puma {
 
 	/** The limits that this server has in force, by the document that it serves. Needs no API key. */
 	async limits(options: CallOptions = {}): Promise<Limits> {
-		const request = { ...this.#request('listTables', {}), target: '/openapi.json' };
+		const request = { ...this.#request('listTables', {}), target: '/openapi.json', member: 'x-pumadb-limits' };
 		const document = await this.#transport.json(request, this.#ended(options));
 		return (document as { 'x-pumadb-limits': Limits })['x-pumadb-limits'];
 	}
@@ -152,15 +152,16 @@ export class Puma {
 	}
 
 	#request(id: Id, input: CallInput): Request {
-		const [method, path] = PATHS[id];
+		const [method, path, member] = PATHS[id];
 		const target = path.replace('{table}', () => tableName(input.table)).replace('{id}', () => segment(input.id));
 		const pairs = Object.entries(input.query ?? {}).filter(([, value]) => value !== undefined);
 		const query = new URLSearchParams(pairs as [string, string][]).toString();
 		const keyInHeader = id === 'addRow' && input.idempotencyKey !== undefined;
 		if (keyInHeader) headerKey(input.idempotencyKey!);
-		const changes = method !== 'GET' && !READS.has(id);
+		const changes = method !== 'GET' && !MAKES_LINK.test(id);
 		return {
 			method,
+			member,
 			target: query === '' ? target : `${target}?${query}`,
 			body: input.body,
 			changes,
@@ -179,8 +180,7 @@ export class Puma {
 
 function originOf(text: string): string {
 	const url = URL.canParse(text) ? new URL(text) : undefined;
-	const plain = url !== undefined && /^https?:$/.test(url.protocol) && url.username === '' && url.password === '';
-	if (plain && url.pathname === '/' && url.search === '' && url.hash === '') return url.origin;
+	if (url !== undefined && /^https?:$/.test(url.protocol) && url.href === `${url.origin}/`) return url.origin;
 	throw new PumaError(
 		'invalid_request',
 		`url must be the address of a pumaDB server without a path, such as https://memory.example.com, not ${JSON.stringify(text)}.`,
@@ -191,7 +191,7 @@ function originOf(text: string): string {
 function plainKey(text: string): string {
 	const key = text.trim();
 	if (/^[!-~]+$/.test(key)) return key;
-	throw new PumaError('invalid_api_key', 'apiKey is empty or has characters that no API key has.');
+	throw new PumaError('invalid_api_key', 'apiKey has characters that no API key has, or none.');
 }
 
 /** As the contract has it. In the same place of a path other names are the service's own, such as `_keys`, and no table may reach them. */
@@ -203,7 +203,7 @@ function tableName(name: unknown): string {
 	throw new PumaError(
 		'invalid_table_name',
 		'A table name is a letter followed by up to 63 letters, digits, "_" or "-". Send a name such as "notes".',
-		{ details: { table: String(name).slice(0, 100), pattern: TABLE_NAME.source } },
+		{ details: { table: String(name), pattern: TABLE_NAME.source } },
 	);
 }
 

@@ -23,28 +23,29 @@ export interface Operations {
 	revokeKey: { body: undefined; answer: RevokeKeyAnswer };
 }
 
+/** Where each operation is, and a member that every answer to it has. */
 export const PATHS = {
-	requestMagicLink: ['POST', '/auth/magic-link'],
-	verifyMagicLink: ['POST', '/auth/verify'],
-	queryRows: ['GET', '/v1/{table}'],
-	addRow: ['POST', '/v1/{table}'],
-	deleteWhere: ['DELETE', '/v1/{table}'],
-	upsertRow: ['POST', '/v1/{table}/upsert'],
-	batch: ['POST', '/v1/{table}/batch'],
-	updateRow: ['POST', '/v1/{table}/update_row'],
-	updateWhere: ['POST', '/v1/{table}/update_where'],
-	countRows: ['GET', '/v1/{table}/count'],
-	listVersions: ['GET', '/v1/{table}/versions'],
-	restoreVersion: ['POST', '/v1/{table}/restore'],
-	listTables: ['GET', '/v1/_tables'],
-	exportTables: ['GET', '/v1/_export'],
-	createTextFieldLink: ['POST', '/v1/_text_field_links'],
-	createRowLink: ['POST', '/v1/_row_links'],
-	createQueryLink: ['POST', '/v1/_query_links'],
-	listKeys: ['GET', '/v1/_keys'],
-	createKey: ['POST', '/v1/_keys'],
-	revokeKey: ['DELETE', '/v1/_keys/{id}'],
-} as const satisfies Record<keyof Operations, readonly [method: string, path: string]>;
+	requestMagicLink: ['POST', '/auth/magic-link', 'ok'],
+	verifyMagicLink: ['POST', '/auth/verify', 'api_key'],
+	queryRows: ['GET', '/v1/{table}', 'rows'],
+	addRow: ['POST', '/v1/{table}', 'id'],
+	deleteWhere: ['DELETE', '/v1/{table}', 'deleted'],
+	upsertRow: ['POST', '/v1/{table}/upsert', 'created'],
+	batch: ['POST', '/v1/{table}/batch', 'results'],
+	updateRow: ['POST', '/v1/{table}/update_row', 'row'],
+	updateWhere: ['POST', '/v1/{table}/update_where', 'updated'],
+	countRows: ['GET', '/v1/{table}/count', 'count'],
+	listVersions: ['GET', '/v1/{table}/versions', 'versions'],
+	restoreVersion: ['POST', '/v1/{table}/restore', 'row'],
+	listTables: ['GET', '/v1/_tables', 'tables'],
+	exportTables: ['GET', '/v1/_export', 'tables'],
+	createTextFieldLink: ['POST', '/v1/_text_field_links', 'viewer_url'],
+	createRowLink: ['POST', '/v1/_row_links', 'viewer_url'],
+	createQueryLink: ['POST', '/v1/_query_links', 'viewer_url'],
+	listKeys: ['GET', '/v1/_keys', 'keys'],
+	createKey: ['POST', '/v1/_keys', 'api_key'],
+	revokeKey: ['DELETE', '/v1/_keys/{id}', 'revoked'],
+} as const satisfies Record<keyof Operations, readonly [method: string, path: string, member: string]>;
 
 /** The limits in force; null where one is switched off. */
 export interface Limits {

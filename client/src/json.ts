@@ -74,10 +74,7 @@ export function parseExact(text: string): unknown {
 		if (typeof value !== 'number') return value;
 		const source = context?.source;
 		if (source === undefined) {
-			throw new PumaError(
-				'not_json',
-				'This runtime does not tell how numbers were written (JSON.parse source text access).',
-			);
+			throw new PumaError('not_json', 'This runtime does not tell how numbers were written.');
 		}
 		if (isLost(source, value)) throw notExact(source, name === '' ? '$' : `…${name}`);
 		return value;
@@ -100,7 +97,7 @@ function notExact(source: string, path: string): PumaError {
 
 function refusal(value: unknown, path: string): PumaError {
 	const what = typeof value === 'object' ? Object.prototype.toString.call(value).slice(8, -1) : String(value);
-	return new PumaError('not_json', `${what} at ${path} cannot be sent as JSON. Send a JSON value in its place.`, {
+	return new PumaError('not_json', `${what} at ${path} cannot be sent as JSON.`, {
 		details: { path },
 	});
 }

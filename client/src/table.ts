@@ -7,7 +7,10 @@ import type { BatchOperation, Filter, Member, Query, ResultOf, Row, Updated, Ups
 
 /** How an add is made. */
 export interface AddOptions extends CallOptions {
-	/** 1 to 255 characters; one is made where none is given. Give your own to be safe across restarts of your program. */
+	/**
+	 * 1 to 255 characters, of a batch 1 to 250, for those of its adds are made of it; one is made where none is given. Give your own
+	 * to be safe across restarts of your program.
+	 */
 	readonly idempotencyKey?: string | undefined;
 }
 
@@ -94,8 +97,9 @@ export class Table<T extends object> {
 		const idempotencyKey = onlyAdds ? this.#newKey(options) : options.idempotencyKey;
 		const keyed = operations.map((operation, index) => {
 			if ('filter' in operation) definite(operation.filter);
+			// A line feed: no header carries one, so that no key of a single add is the same.
 			if (operation.action !== 'add' || operation.idempotencyKey !== undefined) return operation;
-			return { ...operation, idempotencyKey: idempotencyKey === undefined ? undefined : `${idempotencyKey}-${index}` };
+			return { ...operation, idempotencyKey: idempotencyKey === undefined ? undefined : `${idempotencyKey}\n${index}` };
 		});
 		const repeatable = keyed.every((operation) => operation.action === 'add' && operation.idempotencyKey !== undefined);
 		const body = stringifyExact({ operations: keyed });
@@ -156,7 +160,7 @@ function definite<F extends object>(filter: F): F {
 	if (unset === undefined) return filter;
 	throw new PumaError(
 		'invalid_filter',
-		`The filter's member "${unset[0]}" is undefined. Leave it out to match more rows, or give its value (null for null).`,
+		`The filter's member "${unset[0]}" is undefined. Leave it out to match more rows, or give its value.`,
 		{ details: { field: unset[0] } },
 	);
 }

@@ -41,6 +41,8 @@ export interface Request {
 	/** Doing it twice is doing it once. */
 	readonly repeatable: boolean;
 	readonly changes: boolean;
+	/** What every answer to it has; an answer without is not pumaDB's. */
+	readonly member: string;
 	readonly idempotencyKey: string | undefined;
 	/** As a header; a batch has its keys in the body. */
 	readonly keyInHeader: boolean;
@@ -63,8 +65,9 @@ const UNSURE: ReadonlySet<string> = new Set([
 /** Statuses by which something between client and server says that it could not reach the server, or not in time. */
 const GATEWAY_STATUSES: ReadonlySet<number> = new Set([429, 502, 503, 504]);
 /** What Node, Deno and Bun call a connection that was never made. */
-const NEVER_CONNECTED =
-	/ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|UND_ERR_CONNECT_TIMEOUT|ConnectionRefused|FailedToOpenSocket|Connection refused|dns error/;
+const NEVER_CONNECTED = /refused|ENOTFOUND|EAI_AGAIN|UNREACH|CONNECT_TIMEOUT|FailedToOpen|dns error/i;
+/** The same, where to try again changes nothing: a certificate, no TLS at the other end, a port that fetch has forbidden. */
+const NEVER_WILL = /CERT|UNABLE_TO_|SSL_WRONG|HANDSHAKE|bad port/i;
 
 const FIRST_BACKOFF_MS = 250;
 const LAST_BACKOFF_MS = 8000;
@@ -88,7 +91,12 @@ export class Transport {
 
 	/** The answer, parsed: a double holds every number in it. @throws PumaError, or the signal's reason */
 	json(request: Request, options: CallOptions): Promise<unknown> {
-		return this.#withRetries(request, options, (response) => response.json());
+		return this.#withRetries(request, options, async (response) => {
+			const answer = Object((await response.json()) as unknown);
+			// An array has a `keys` of its own, but no own one.
+			if (!Object.hasOwn(answer, request.member) || answer[request.member] === null) throw new SyntaxError();
+			return answer;
+		});
 	}
 
 	/** The answer as it comes in; `timeoutMs` counts until it begins. @throws PumaError, or the signal's reason */
@@ -99,13 +107,17 @@ export class Transport {
 	async #withRetries<T>(request: Request, options: CallOptions, read: (response: Response) => Promise<T>): Promise<T> {
 		const maxRetries = options.maxRetries ?? this.#options.maxRetries;
 		const repeatable = request.repeatable || options.retry === 'always';
+		let doubt = false;
 		for (let retry = 1; ; retry++) {
 			options.signal?.throwIfAborted();
 			const outcome = await this.#attempt(request, options, read);
 			if ('answer' in outcome) return outcome.answer;
 			const { error, passing, notDone } = outcome;
+			// What an earlier attempt may have done, no later one takes back.
+			doubt ||= error.maybeDone;
+			(error as { maybeDone: boolean }).maybeDone = doubt;
 			if (!passing || retry > maxRetries || !(notDone || repeatable)) throw error;
-			const asked = error.retryAfterSeconds === undefined ? 0 : error.retryAfterSeconds * 1000;
+			const asked = (error.retryAfterSeconds ?? 0) * 1000;
 			if (asked > this.#options.maxRetryAfterMs) throw error;
 			const waitMs = asked + backoff(retry);
 			this.#options.onRetry?.({ error, retry, waitMs });
@@ -121,7 +133,6 @@ export class Transport {
 		const timeoutMs = options.timeoutMs ?? this.#options.timeoutMs;
 		const controller = new AbortController();
 		const timer = setTimeout(() => controller.abort(), Math.min(timeoutMs, LONGEST_TIMER_MS));
-		const signals = options.signal === undefined ? [controller.signal] : [controller.signal, options.signal];
 		try {
 			// Called without a receiver, as some runtimes demand.
 			const { fetch } = this.#options;
@@ -130,7 +141,7 @@ export class Transport {
 				headers: this.#headersOf(request),
 				// A key is for one server: redirects are not followed.
 				redirect: 'manual',
-				signal: AbortSignal.any(signals),
+				signal: AbortSignal.any([controller.signal, options.signal ?? controller.signal]),
 				...(request.body === undefined ? {} : { body: request.body }),
 			});
 			if (response.ok && isJson(response)) return { answer: await read(response) };
@@ -210,14 +221,15 @@ function timedOut(timeoutMs: number, request: Request): Failure {
 function disconnected(cause: unknown, origin: string, request: Request): Failure {
 	const inner = (cause as { cause?: { code?: string; message?: string } }).cause;
 	const why = inner?.code ?? inner?.message ?? (cause as { code?: string }).code ?? (cause as Error).message;
-	const notDone = NEVER_CONNECTED.test(`${why}`);
+	const never = NEVER_WILL.test(why!);
+	const notDone = never || NEVER_CONNECTED.test(why!);
 	const what = notDone ? `The server at ${origin} cannot be reached` : `The connection to ${origin} broke`;
 	const error = new PumaError('connection_failed', `${what} (${why}).${notDone ? '' : doubt(request)}`, {
 		maybeDone: request.changes && !notDone,
 		idempotencyKey: request.idempotencyKey,
 		cause,
 	});
-	return { error, passing: true, notDone };
+	return { error, passing: !never, notDone };
 }
 
 function doubt({ changes, idempotencyKey }: Request): string {

@@ -4,6 +4,7 @@ import type { Config } from '../config.ts';
 import { openReader } from '../store/sqlite/driver.ts';
 import { requireOurs } from '../store/sqlite/migrate.ts';
 import { DATABASE_FILE } from '../store/sqlite/store.ts';
+import { print } from './output.ts';
 import type { Surroundings } from './surroundings.ts';
 
 /**
@@ -37,7 +38,8 @@ export async function backup({ dataDir, databaseUrl }: Config, file: string, aro
 		db.close();
 		rmSync(partial, { force: true });
 	}
-	around.print(
+	await print(
+		around,
 		`Wrote ${file} (${statSync(file).size} bytes). To restore it, stop the server and put it in place of ${source}, without -wal and -shm files.`,
 	);
 	return 0;

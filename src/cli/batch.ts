@@ -17,12 +17,23 @@ export async function batch(values: Values, [name, file]: readonly string[], aro
 	return 0;
 }
 
-/** An array of operations, `{"operations":[…]}`, or an operation a line. What is in them is the server's to check. */
+function parseLines(text: string, what: string): unknown[] {
+	return text
+		.split('\n')
+		.flatMap((line, index) => (line.trim() === '' ? [] : [parseJson(line, `line ${index + 1} of ${what}`)]));
+}
+
+/** Those of an envelope; what says what it does is one itself. */
+function operationsOf(value: { operations?: unknown } | null): unknown {
+	return value !== null && typeof value === 'object' && Object.hasOwn(value, 'action') ? [value] : value?.operations;
+}
+
+/** An array of operations, `{"operations":[…]}`, one operation, or one a line. What is in them is the server's to check. */
 function operationsIn(text: string, what: string): BatchOperation<AnyRow>[] {
 	const lines = text.split('\n').filter((line) => line.trim() !== '');
 	const perLine = lines.length > 1 && lines.every((line) => /^\s*\{.*\}\s*$/.test(line));
-	const value = perLine ? lines.map((line) => parseJson(line, what)) : parseJson(text, what);
-	const operations = Array.isArray(value) ? value : (value as { operations?: unknown } | null)?.operations;
+	const value = perLine ? parseLines(text, what) : parseJson(text, what);
+	const operations = Array.isArray(value) ? value : operationsOf(value as { operations?: unknown } | null);
 	const right = Array.isArray(operations) && operations.every((one) => typeof one === 'object' && one !== null);
 	if (right) return operations as BatchOperation<AnyRow>[];
 	throw new UsageError(

@@ -5,6 +5,7 @@ import { openReader } from '../store/sqlite/driver.ts';
 import { findFaults } from '../store/sqlite/faults.ts';
 import { requireOurs } from '../store/sqlite/migrate.ts';
 import { DATABASE_FILE } from '../store/sqlite/store.ts';
+import { print } from './output.ts';
 import type { Surroundings } from './surroundings.ts';
 
 /** Prints every fault of the database, as of one moment; the server may run. Exit code 1 where there is one. */
@@ -19,18 +20,18 @@ export async function check({ dataDir, databaseUrl }: Config, around: Surroundin
 	requireOurs(path);
 	const db = openReader(path);
 	try {
-		return tell(path, findFaults(db), around);
+		return await tell(path, findFaults(db), around);
 	} finally {
 		db.close();
 	}
 }
 
-function tell(what: string, faults: Iterable<string>, around: Surroundings): number {
+async function tell(what: string, faults: Iterable<string>, around: Surroundings): Promise<number> {
 	let count = 0;
 	for (const fault of faults) {
 		count++;
 		around.complain(fault);
 	}
-	around.print(count === 0 ? `${what} is sound.` : `${what} has ${count} faults.`);
+	await print(around, count === 0 ? `${what} is sound.` : `${what} has ${count} faults.`);
 	return count === 0 ? 0 : 1;
 }

@@ -1,8 +1,11 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Config, flagOf, SETTINGS } from '../config.ts';
 import { type Command, type Flag, need, textOf, UsageError, type Values } from './command.ts';
 import { tellFailure } from './failure.ts';
 import { helpOf, overview } from './help.ts';
+import { print } from './output.ts';
 import { PERSON_COMMANDS } from './person-commands.ts';
 import type { Surroundings } from './surroundings.ts';
 import { configWithoutServer } from './where.ts';
@@ -115,14 +118,20 @@ export async function runCommand(args: readonly string[], around: Surroundings):
 	const command = COMMANDS.find(
 		({ words, takes }) => words.split(' ').every((word, i) => args[i] === word) && (takes?.(args) ?? true),
 	);
-	if (command === undefined) return noCommand(args, around);
+	if (command === undefined) {
+		try {
+			return await noCommand(args, around);
+		} catch (error) {
+			return tellFailure(args[0] ?? 'help', error, {}, around);
+		}
+	}
 	let values: Values = { json: args.includes('--json') && 'json' in command.flags };
 	try {
 		const parsed = parse(command, args.slice(command.words.split(' ').length));
 		values = parsed.values;
 		if (values.help) {
 			const same = COMMANDS.filter(({ words }) => words === command.words);
-			around.print(same.map(helpOf).join('\n\n'));
+			await print(around, same.map(helpOf).join('\n\n'));
 			return 0;
 		}
 		return await command.run(values, parsed.positionals, around);
@@ -131,18 +140,26 @@ export async function runCommand(args: readonly string[], around: Surroundings):
 	}
 }
 
-/** Help, or what there is in place of a command that there is not. */
-function noCommand(args: readonly string[], around: Surroundings): number | Promise<number> {
+/** Help, the version, or what there is in place of a command that there is not. */
+async function noCommand(args: readonly string[], around: Surroundings): Promise<number> {
 	const [first] = args;
+	if (first === '--version' || first === '-V') {
+		await print(around, readVersion());
+		return 0;
+	}
 	if (first === 'help' && args.length > 1) return runCommand([...args.slice(1), '--help'], around);
 	if (first === undefined || first === '--help' || first === '-h' || first === 'help') {
-		around.print(overview(COMMANDS));
+		await print(around, overview(COMMANDS));
 		return 0;
 	}
 	const near = new Set(COMMANDS.flatMap(({ words }) => (words.startsWith(`${first} `) ? [words] : [])));
 	const hint = near.size > 0 ? `There are: ${[...near].join(', ')}.` : '"pumadb --help" lists them.';
 	around.complain(`There is no command "${args.slice(0, 2).join(' ')}". ${hint}`);
 	return 2;
+}
+
+function readVersion(): string {
+	return JSON.parse(readFileSync(join(import.meta.dirname, '../../package.json'), 'utf8')).version;
 }
 
 function parse(command: Command, args: string[]): { values: Values; positionals: string[] } {

@@ -1,8 +1,10 @@
-import { Puma, PumaError, type PumaOptions } from '../../client/src/index.ts';
+import { Puma, PumaError, type PumaOptions, type RetryNotice } from '../../client/src/index.ts';
 import { loginPath, readLogin } from './login-file.ts';
 import type { Surroundings } from './surroundings.ts';
+import { visible } from './visible.ts';
 
 export const DEFAULT_URL = 'http://127.0.0.1:8787';
+const NOTICED_MS = 1000;
 
 /** Where a person's commands go, and as whom. */
 export interface Account {
@@ -18,8 +20,9 @@ export function accountOf({ env }: Surroundings): Account {
 	const url = env.PUMADB_URL?.trim() || undefined;
 	const apiKey = env.PUMADB_API_KEY?.trim() || undefined;
 	if (url !== undefined && apiKey !== undefined) return { url, apiKey };
+	// The key that is kept is not used then, whoever may read it.
+	if (apiKey !== undefined) return { url: readLogin(env, 'for its address')?.url ?? DEFAULT_URL, apiKey };
 	const login = readLogin(env);
-	if (apiKey !== undefined) return { url: login?.url ?? DEFAULT_URL, apiKey };
 	if (login === undefined) {
 		throw new PumaError(
 			'missing_api_key',
@@ -37,5 +40,14 @@ export function accountOf({ env }: Surroundings): Account {
 
 /** The client of a person's commands; Ctrl-C ends its calls. */
 export function connect(around: Surroundings, options: Partial<PumaOptions> = {}): Puma {
-	return new Puma({ ...accountOf(around), signal: around.stopped, ...options });
+	return new Puma({ ...accountOf(around), signal: around.stopped, onRetry: tellWait(around), ...options });
+}
+
+/** Tells a person at a terminal of waits that one would notice. */
+export function tellWait(around: Surroundings): (notice: RetryNotice) => void {
+	return ({ error, waitMs }) => {
+		if (around.stderr.isTTY !== true || waitMs < NOTICED_MS) return;
+		const why = error.code === 'rate_limited' ? 'too many calls for now' : error.message;
+		around.complain(`Waiting ${Math.ceil(waitMs / 1000)} s, then trying again: ${visible(why)}`);
+	};
 }

@@ -1,6 +1,6 @@
 import { type AnyRow, type Puma, PumaError, type Row, type Scalar, type Table } from '../../client/src/index.ts';
 import { UsageError, type Values } from './command.ts';
-import { connect } from './connect.ts';
+import { connect, tellWait } from './connect.ts';
 import { Interrupted } from './exit-codes.ts';
 import { isId, readFilter } from './members.ts';
 import { answer } from './output.ts';
@@ -23,7 +23,13 @@ export async function deleteRows(
 	around: Surroundings,
 ): Promise<number> {
 	const retries = { count: 0 };
-	const puma = connect(around, { onRetry: () => void retries.count++ });
+	const tell = tellWait(around);
+	const puma = connect(around, {
+		onRetry: (notice) => {
+			retries.count++;
+			tell(notice);
+		},
+	});
 	const table = puma.table(name!);
 	const filter = rest.length === 1 && isId(rest[0]) ? { id: rest[0] } : await readFilter(rest, around);
 	if (Object.keys(filter).length === 0) throw new UsageError('The filter is empty: say which rows to delete.');

@@ -6,11 +6,16 @@ import { UsageError, type Values } from './command.ts';
 import { connect } from './connect.ts';
 import { write } from './output.ts';
 import type { Surroundings } from './surroundings.ts';
+import { visibleJson } from './visible.ts';
 
 /** Writes every row of every table as JSON, to standard output or into a file that is there only once it is whole. */
 export async function exportTables(values: Values, [file]: readonly string[], around: Surroundings): Promise<number> {
 	if (file === undefined || file === '-') {
-		for await (const chunk of exported(around)) await write(around, chunk);
+		const decoder = new TextDecoder();
+		// JSON means the same, and rows cannot steer the terminal.
+		const shown = (chunk: Uint8Array): Uint8Array | string =>
+			around.stdout.isTTY === true ? visibleJson(decoder.decode(chunk, { stream: true })) : chunk;
+		for await (const chunk of exported(around)) await write(around, shown(chunk));
 		await write(around, '\n');
 		return 0;
 	}

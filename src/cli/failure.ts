@@ -2,33 +2,32 @@ import { PumaError, stringifyExact } from '../../client/src/index.ts';
 import type { Values } from './command.ts';
 import { exitCodeOf, Interrupted } from './exit-codes.ts';
 import type { Surroundings } from './surroundings.ts';
-
-/** What systems call the common troubles with files (errno(3)). */
-const SYSTEM: Readonly<Record<string, string>> = {
-	ENOENT: 'does not exist',
-	EACCES: 'may not be read or written by you',
-	EPERM: 'may not be read or written by you',
-	EISDIR: 'is a directory',
-	ENOTDIR: 'has a file where a directory should be',
-	ENOSPC: 'cannot be written: the disk is full',
-	EDQUOT: 'cannot be written: your quota of the disk is used up',
-	EROFS: 'cannot be written: the file system is read-only',
-};
+import { systemTrouble } from './system-trouble.ts';
+import { visible, visibleJson } from './visible.ts';
 
 /** Tells of a failure in a sentence, and answers the exit code. */
 export function tellFailure(words: string, thrown: unknown, values: Values, around: Surroundings): number {
 	const error = around.stopped.aborted && !(thrown instanceof Interrupted) ? new Interrupted('Stopped.') : thrown;
-	const message = messageOf(error);
-	if (values.json)
-		around.complain(stringifyExact({ error: { code: codeOf(error), message, details: detailsOf(error) } }));
-	else around.complain(`pumadb ${words}: ${message}`);
+	const message = `${messageOf(error)}${hintOf(error, around)}`;
+	if (values.json) {
+		const body = stringifyExact({ error: { code: codeOf(error), message, details: detailsOf(error) } });
+		around.stderr.write(`${visibleJson(body)}\n`);
+	} else around.complain(`pumadb ${words}: ${visible(message)}`);
 	return exitCodeOf(error);
+}
+
+/** Where a key comes from that the server does not know, and how to get another. */
+function hintOf(error: unknown, { env }: Surroundings): string {
+	if (!(error instanceof PumaError) || error.status !== 401 || error.code !== 'invalid_api_key') return '';
+	return env.PUMADB_API_KEY?.trim()
+		? ' It is that of PUMADB_API_KEY: set another, or unset it and run "pumadb login".'
+		: ' Run "pumadb login" to get another.';
 }
 
 function messageOf(error: unknown): string {
 	if (!(error instanceof Error)) return String(error);
 	const { code, path, syscall } = error as NodeJS.ErrnoException;
-	const known = syscall === undefined ? undefined : SYSTEM[code ?? ''];
+	const known = syscall === undefined ? undefined : systemTrouble(code);
 	return known === undefined ? error.message : `${path ?? 'A file'} ${known}.`;
 }
 

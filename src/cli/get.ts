@@ -10,6 +10,8 @@ import { columnsOf, counted, rowText, tableText } from './table-text.ts';
 export async function get(values: Values, [name, ...rest]: readonly string[], around: Surroundings): Promise<number> {
 	const table = connect(around).table(name!);
 	if (rest.length === 1 && isId(rest[0])) {
+		if (values.count || values.sort !== undefined || values.limit !== undefined)
+			throw new UsageError('--count, --sort and --limit are for rows that match, not for one by its id.');
 		const row = await table.get(rest[0]);
 		if (row === undefined)
 			throw new PumaError('row_not_found', `There is no row ${rest[0]} in ${name}.`, { status: 404 });

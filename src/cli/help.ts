@@ -20,7 +20,7 @@ ${lines('person')}
 The server, and the data directory on its machine:
 ${lines('operator')}
 
-pumadb COMMAND --help tells more.
+pumadb COMMAND --help tells more; pumadb --version is the version.
 
 Exit codes:
 ${EXIT_MEANINGS.map(([code, meaning]) => `  ${String(code).padStart(3)}  ${meaning}`).join('\n')}`;

@@ -1,5 +1,5 @@
 import { CsvError, parse as parseCsv } from 'csv-parse/sync';
-import { PumaError, parseExact } from '../../client/src/index.ts';
+import { PumaError, parseExact, stringifyExact } from '../../client/src/index.ts';
 import { UsageError } from './command.ts';
 import type { Source } from './import-source.ts';
 import type { Members } from './members.ts';
@@ -17,6 +17,8 @@ export interface Group {
 	/** Members that identify a row: then rows are upserted. */
 	readonly key: readonly string[] | undefined;
 	readonly rows: readonly FoundRow[];
+	/** What becomes of a row whose key another one has, in the file or the table, in place of being replaced. */
+	readonly merge?: ((before: Members, next: Members) => Members) | undefined;
 }
 
 export const FORMATS = ['json', 'jsonl', 'csv', 'memory'] as const;
@@ -69,7 +71,14 @@ function guessFormat({ name, text }: Source): Format {
 	const [first, ...more] = text.trim().split('\n', 2);
 	if (!isJson(first!)) return 'json';
 	if (isMemoryLine(first!)) return 'memory';
-	return more.length > 0 || /\.(jsonl|ndjson)$/i.test(name) ? 'jsonl' : 'json';
+	// One object alone may be a document with rows in it, or a line.
+	const line = more.length > 0 || /\.(jsonl|ndjson)$/i.test(name) || !(/\.json$/i.test(name) || hasRows(first!));
+	return line ? 'jsonl' : 'json';
+}
+
+function hasRows(text: string): boolean {
+	const { tables, rows } = JSON.parse(text);
+	return isObject(tables) || Array.isArray(rows);
 }
 
 function isJson(text: string): boolean {
@@ -116,12 +125,25 @@ function readMemory(source: Source, { table, key }: ReadOptions): Group[] {
 	return (['entity', 'relation'] as const).flatMap((kind) => {
 		const [name, members] = MEMORY_TABLES[kind];
 		const own = rows.filter(({ type }) => type === kind);
-		return own.length === 0 ? [] : [{ table: name, key: members, rows: own }];
+		const merge = kind === 'entity' ? mergeEntities : undefined;
+		return own.length === 0 ? [] : [{ table: name, key: members, rows: own, merge }];
 	});
+}
+
+/**
+ * An entity that is known already and is told of again: what was observed before stays, what is new comes after it, as the
+ * reference server adds observations.
+ */
+function mergeEntities(before: Members, next: Members): Members {
+	const [old, added] = [before.observations, next.observations];
+	if (!Array.isArray(old) || !Array.isArray(added)) return { ...before, ...next };
+	const all = new Map([...old, ...added].map((observation) => [stringifyExact(observation), observation]));
+	return { ...before, ...next, observations: [...all.values()] };
 }
 
 function readCsv({ text, name }: Source, { typed, delimiter }: ReadOptions): FoundRow[] {
 	const separator = delimiter ?? (/\.tsv$/i.test(name) ? '\t' : ',');
+	if (delimiter === undefined) requireDelimiter(text, name, separator);
 	let records: { record: string[]; info: { lines: number } }[];
 	try {
 		records = parseCsv(text, {
@@ -148,6 +170,17 @@ function readCsv({ text, name }: Source, { typed, delimiter }: ReadOptions): Fou
 		members: Object.fromEntries(names.map((column, index) => [column, cellOf(record[index]!, typed)])),
 		place: `line ${info.lines}`,
 	}));
+}
+
+/** @throws UsageError where the heading would be one column, though it looks like several */
+function requireDelimiter(text: string, name: string, separator: string): void {
+	const heading = /^[^\r\n]*/.exec(text)![0];
+	const other = heading.includes(separator) ? undefined : /[;\t|,]/.exec(heading)?.[0];
+	if (other === undefined) return;
+	const [looks, assumed] = [other, separator].map((character) => (character === '\t' ? '\\t' : character));
+	throw new UsageError(
+		`The heading of ${name} has no "${assumed}" and looks as if "${looks}" stood between its cells: say --delimiter "${looks}", or --delimiter "${assumed}" where it is one column.`,
+	);
 }
 
 /** Lines may end in both of today's ways in one file. A lone carriage return is a part of its cell, unless the first line ends with one. */

@@ -24,23 +24,37 @@ export interface Plan {
 	readonly rows: readonly PlannedRow[];
 	/** Rows that came with an id and times of a pumaDB, which they get anew. */
 	readonly renewed: number;
+	/** Rows that are not sent, for a later one has the same key; those of a memory file are merged into it. */
+	readonly superseded: number;
 }
 
+/** Rows of a table, by their keys: what is there already, for those that are merged. */
+export type Known = ReadonlyMap<string, ReadonlyMap<string, Members>>;
+
 /** What one row must pass to be stored, by the service's own rules. @throws Error that names the place */
-export function planImport(groups: readonly Group[], limits: Limits, rename: ReadonlyMap<string, string>): Plan {
+export function planImport(
+	groups: readonly Group[],
+	limits: Limits,
+	rename: ReadonlyMap<string, string>,
+	known: Known = new Map(),
+): Plan {
 	const rows: PlannedRow[] = [];
 	const seen = new Map<string, number>();
-	let renewed = 0;
+	let [renewed, superseded] = [0, 0];
 	const used = new Set<string>();
-	for (const { table, key, rows: found } of groups) {
+	for (const group of groups) {
+		const { table, key } = group;
 		inPlace(table, () => checkTableName(table));
-		for (const { members: given, place } of found) {
+		const named = group.rows.map(({ members: given, place }) => {
 			const own = withoutIdentity(given, rename);
 			if (own !== given) renewed++;
-			const members = renamed(own, rename, place);
 			for (const name of rename.keys()) if (Object.hasOwn(own, name)) used.add(name);
+			return { members: renamed(own, rename, place), place };
+		});
+		const distinct = key === undefined ? named : oneForEachKey(named, key, group.merge, known.get(table));
+		superseded += named.length - distinct.length;
+		for (const { members, place } of distinct) {
 			const text = checked(members, place, limits);
-			if (key !== undefined) checkKey(members, key, place);
 			const digest = hash('sha256', `${table}\n${text}`, 'base64url');
 			const before = seen.get(digest) ?? 0;
 			seen.set(digest, before + 1);
@@ -51,7 +65,29 @@ export function planImport(groups: readonly Group[], limits: Limits, rename: Rea
 	if (unused !== undefined && rows.length > 0) {
 		throw new UsageError(`--rename ${unused}=${rename.get(unused)}: no row has a member "${unused}".`);
 	}
-	return { rows, renewed };
+	return { rows, renewed, superseded };
+}
+
+/** Of rows with the same key the last, or what becomes of them together with the row that is in the table. */
+function oneForEachKey(
+	rows: readonly FoundRow[],
+	key: readonly string[],
+	merge: Group['merge'],
+	there: ReadonlyMap<string, Members> | undefined,
+): FoundRow[] {
+	const byKey = new Map<string, FoundRow>();
+	for (const { members, place } of rows) {
+		checkKey(members, key, place);
+		const name = keyText(members, key);
+		const before = byKey.get(name)?.members ?? there?.get(name);
+		byKey.set(name, { members: before === undefined || merge === undefined ? members : merge(before, members), place });
+	}
+	return [...byKey.values()];
+}
+
+/** What tells a row from others by its key; as {@link Known} has it. */
+export function keyText(members: Members, key: readonly string[]): string {
+	return stringifyExact(key.map((name) => members[name] ?? null));
 }
 
 function checked(members: Members, place: string, limits: Limits): string {
@@ -132,12 +168,9 @@ export function requireRoom(
 		// How many of them are there already is known only once they are sent.
 		const upserted = rows[0]!.key !== undefined;
 		const least = upserted ? 0 : there;
-		const adding = upserted
-			? new Set(rows.map(({ key, members }) => stringifyExact(key!.map((name) => members[name])))).size
-			: rows.length;
-		if (least + adding <= most) continue;
+		if (least + rows.length <= most) continue;
 		throw new Error(
-			`${table} may have ${counted(most, 'row')} and has ${there}, so ${counted(adding, 'row')} more do not fit. Nothing was sent.`,
+			`${table} may have ${counted(most, 'row')} and has ${there}, so ${counted(rows.length, 'row')} more do not fit. Nothing was sent.`,
 		);
 	}
 	const fresh = [...incoming.keys()].filter((table) => !tables.some(({ name, rows }) => name === table && rows > 0));
@@ -154,5 +187,3 @@ export function requireRoom(
 		);
 	}
 }
-
-export type { FoundRow };

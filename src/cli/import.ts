@@ -1,16 +1,18 @@
 import { createHash } from 'node:crypto';
-import { type Puma, PumaError } from '../../client/src/index.ts';
+import { type Limits, type Puma, PumaError } from '../../client/src/index.ts';
 import { listOf, textOf, UsageError, type Values } from './command.ts';
-import { type Account, accountOf, connect } from './connect.ts';
+import { type Account, accountOf, connect, tellWait } from './connect.ts';
 import { Interrupted } from './exit-codes.ts';
-import { FORMATS, type Format, readGroups } from './import-formats.ts';
+import { FORMATS, type Format, type Group, readGroups } from './import-formats.ts';
 import { ImportJournal, type JournalEntry } from './import-journal.ts';
-import { type Plan, type PlannedRow, planImport, requireRoom } from './import-plan.ts';
+import { type Known, keyText, type Plan, type PlannedRow, planImport, requireRoom } from './import-plan.ts';
 import { readSource, type Source } from './import-source.ts';
+import type { Members } from './members.ts';
 import { answer } from './output.ts';
 import { Progress } from './progress.ts';
 import type { Surroundings } from './surroundings.ts';
 import { columnsOf, counted, tableText } from './table-text.ts';
+import { visible } from './visible.ts';
 
 /** A rate limit is waited for as often as it takes; nothing else takes so long. */
 const MAX_RETRIES = 10;
@@ -27,14 +29,22 @@ export async function importRows(values: Values, [file]: readonly string[], arou
 	const source = await readSource(file!, around);
 	const groups = readGroups(source, options);
 	const account = accountOf(around);
+	const tell = tellWait(around);
 	const progress = { current: undefined as Progress | undefined, done: 0 };
+	/** May what was sent last be stored, though that was not answered? */
+	let doubt = false;
 	const puma = connect(around, {
 		maxRetries: MAX_RETRIES,
-		onRetry: ({ error, waitMs }) =>
-			progress.current?.show(
-				progress.done,
-				`waiting ${Math.ceil(waitMs / 1000)} s (${error.code.replaceAll('_', ' ')})`,
-			),
+		fetch: (...call) => {
+			doubt = true;
+			return fetch(...call);
+		},
+		onRetry: (notice) => {
+			doubt = notice.error.maybeDone;
+			if (progress.current === undefined) return tell(notice);
+			const why = visible(notice.error.code.replaceAll('_', ' '));
+			progress.current.show(progress.done, `waiting ${Math.ceil(notice.waitMs / 1000)} s (${why})`);
+		},
 	});
 	const limits = await puma.limits();
 	const most = limits.maxRowsPerTable;
@@ -44,30 +54,46 @@ export async function importRows(values: Values, [file]: readonly string[], arou
 			`${source.name} has ${counted(rows.length, 'row')} for ${table}, and a table may have ${counted(most, 'row')}. Nothing was sent.`,
 		);
 	}
-	const plan = planImport(groups, limits, rename);
+	const plan = planImport(groups, limits, rename, await knownRows(puma, groups, limits));
 	const journal = new ImportJournal([puma.url, accountIdOf(account), source.identity], around);
 	const known = values.new ? undefined : journal.read();
 	if (known === undefined) requireRoom(plan, await puma.tables(), limits);
 	if (plan.renewed > 0)
 		around.complain(`${counted(plan.renewed, 'row')} came with id, created_at and updated_at, which are given anew.`);
+	if (plan.superseded > 0) {
+		around.complain(
+			groups.some(({ merge }) => merge !== undefined)
+				? `Told of again by ${counted(plan.superseded, 'line')}: what lines tell of one thing is merged.`
+				: `The key of ${counted(plan.superseded, 'row')} comes again later: of each key the last row counts.`,
+		);
+	}
 	if (values['dry-run']) return tellPlan(plan, values, around);
 	const entry = openJournal(journal, known, source, values, plan, around);
 	const { digest } = source;
 	progress.done = entry.digest === digest ? entry.done : 0;
+	const state = (sent: number): JournalEntry => ({
+		...entry,
+		digest,
+		done: progress.done,
+		sent,
+		sentAt: around.clock(),
+	});
 	progress.current = new Progress(around, plan.rows.length);
 	try {
 		for (const batch of batchesOf(plan.rows, progress.done, limits.maxBatchOperations ?? 100)) {
 			progress.current.show(progress.done);
+			journal.write(state(progress.done + batch.length));
 			await sendBatch(puma, batch, entry);
 			progress.done += batch.length;
-			journal.write({ ...entry, digest, done: progress.done });
 		}
 	} catch (error) {
 		progress.current.clear();
+		if (error instanceof PumaError) doubt = error.maybeDone;
+		if (!doubt) journal.write(state(progress.done));
 		throw stopped(error, progress.done, plan.rows.length, around);
 	}
 	progress.current.clear();
-	journal.end();
+	journal.end(state(progress.done));
 	const perTable = [...Map.groupBy(plan.rows, ({ table }) => table)].map(([table, { length }]) => ({
 		table,
 		rows: length,
@@ -115,6 +141,20 @@ function renamesOf(values: Values): Map<string, string> {
 	return names;
 }
 
+/** What is there already of the tables whose rows are merged and not replaced. */
+async function knownRows(puma: Puma, groups: readonly Group[], limits: Limits): Promise<Known> {
+	const known = new Map<string, Map<string, Members>>();
+	for (const { table, key, merge } of groups) {
+		if (merge === undefined || key === undefined) continue;
+		let rows = await puma.table<Members>(table).query();
+		// One query may answer fewer than there are.
+		if (rows.length === limits.maxQueryLimit) rows = (await puma.export())[table] ?? [];
+		const own = rows.map(({ id: _, created_at: __, updated_at: ___, ...members }): Members => members);
+		known.set(table, new Map(own.map((members) => [keyText(members, key), members])));
+	}
+	return known;
+}
+
 /** The account's id is in the key: `puma_live_<accountid>_<secret>`. */
 function accountIdOf({ apiKey }: Account): string {
 	return apiKey.split('_')[2] ?? '';
@@ -136,7 +176,7 @@ function openJournal(
 	plan: Plan,
 	around: Surroundings,
 ): JournalEntry {
-	if (values.new) journal.end();
+	if (values.new) journal.forget(source.name);
 	const flags = flagsOf(values);
 	const entry = known ?? journal.begin(source.digest, flags);
 	if (entry.flags !== flags) {
@@ -146,9 +186,14 @@ function openJournal(
 	}
 	// Upserts say the same however often they are sent, and need nothing that the service may forget.
 	if (plan.rows.every(({ key }) => key !== undefined)) return entry;
-	if (!journal.isFresh(entry)) {
+	if (!journal.isFresh(entry, source.digest)) {
+		const [first, last] = [plan.rows[entry.done], plan.rows[entry.sent - 1]];
+		const which =
+			entry.digest === source.digest && first !== undefined && last !== undefined
+				? `of its rows from ${first.place} to ${last.place} it is not known whether they are stored`
+				: 'which of its rows they are is not known, for it has changed since';
 		throw new Error(
-			`An import of ${source.name} stopped after ${counted(entry.done, 'row')}, too long ago to go on without storing rows twice. Look at what is there, then begin anew by --new, with the rows that are missing.`,
+			`An import of ${source.name} stopped after ${counted(entry.done, 'row')}, too long ago to go on without storing rows twice: ${which}. Look at what is there, then begin anew by --new, with the rows that are missing.`,
 		);
 	}
 	if (entry.done === 0) return entry;

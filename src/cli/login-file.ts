@@ -33,12 +33,15 @@ export function loginPath(env: Env): string {
 	return join(xdgDirectory(env, 'XDG_CONFIG_HOME', '.config'), 'login.json');
 }
 
-/** @throws Error where the file is there and is not one that this program wrote and kept private */
-export function readLogin(env: Env): Login | undefined {
+/**
+ * @param use for the address alone it does not matter who may read the key
+ * @throws Error where the file is there and is not one that this program wrote and kept private
+ */
+export function readLogin(env: Env, use: 'for its key' | 'for its address' = 'for its key'): Login | undefined {
 	const path = loginPath(env);
 	let text: string;
 	try {
-		if (process.platform !== 'win32' && (statSync(path).mode & 0o077) !== 0) {
+		if (use === 'for its key' && process.platform !== 'win32' && (statSync(path).mode & 0o077) !== 0) {
 			throw new Error(`Others may read ${path}, which holds an API key. Run: chmod 600 ${path}`);
 		}
 		text = readFileSync(path, 'utf8');
@@ -65,6 +68,7 @@ export function forgetLogin(env: Env): void {
 /** Puts a file of mode 600 in place as a whole, in a directory that is made with mode 700. */
 export function writePrivate(path: string, text: string): void {
 	mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+	// The system's errors are told with the file that was meant.
 	const partial = `${path}.${process.pid}.partial`;
 	try {
 		const fd = openSync(partial, 'w', 0o600);
@@ -78,6 +82,6 @@ export function writePrivate(path: string, text: string): void {
 		renameSync(partial, path);
 	} catch (error) {
 		rmSync(partial, { force: true });
-		throw error;
+		throw Object.assign(error as Error, { path });
 	}
 }

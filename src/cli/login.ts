@@ -1,7 +1,7 @@
 import { Puma, PumaError } from '../../client/src/index.ts';
 import { isLoopback } from '../config.ts';
 import { textOf, UsageError, type Values } from './command.ts';
-import { DEFAULT_URL } from './connect.ts';
+import { DEFAULT_URL, tellWait } from './connect.ts';
 import { loginPath, readLogin, saveLogin } from './login-file.ts';
 import { answer } from './output.ts';
 import { type Prompt, withPrompt } from './prompt.ts';
@@ -10,7 +10,8 @@ import type { Surroundings } from './surroundings.ts';
 /** Signs a person in, by magic link or with a key they have, and keeps the key. */
 export async function login(values: Values, around: Surroundings): Promise<number> {
 	const url = textOf(values, 'url') ?? (around.env.PUMADB_URL?.trim() || (earlierUrl(around) ?? DEFAULT_URL));
-	const puma = new Puma({ url, signal: around.stopped });
+	const options = { signal: around.stopped, onRetry: tellWait(around) };
+	const puma = new Puma({ url, ...options });
 	const { protocol, hostname } = new URL(puma.url);
 	if (protocol === 'http:' && !isLoopback(hostname)) {
 		around.complain(`Note: ${puma.url} is not encrypted; who is on the way reads the key. Use https where you can.`);
@@ -19,7 +20,7 @@ export async function login(values: Values, around: Surroundings): Promise<numbe
 		values['with-key'] ? askForKey(puma, prompt) : signIn(puma, textOf(values, 'email'), prompt, around),
 	);
 	// Seen to work before it takes the place of another.
-	await new Puma({ url: puma.url, apiKey, signal: around.stopped }).tables();
+	await new Puma({ url: puma.url, apiKey, ...options }).tables();
 	saveLogin(around.env, { url: puma.url, api_key: apiKey });
 	const path = loginPath(around.env);
 	await answer(

@@ -1,4 +1,4 @@
-import { isPumaError } from '../../client/src/index.ts';
+import { isPumaError, PumaError } from '../../client/src/index.ts';
 import { ConfigError } from '../config.ts';
 import { maxBodyBytes } from '../limits.ts';
 import { openLocal } from '../mcp/local.ts';
@@ -30,8 +30,11 @@ export async function mcp(flags: McpFlags, around: Surroundings): Promise<number
 	if (flags.account === undefined) {
 		const account = flags.dataDir === undefined ? signedIn(around) : undefined;
 		if (account !== undefined) return forward({ url: endpointOf(account.url), apiKey: account.apiKey }, around);
-		throw new ConfigError(
-			'Sign in by "pumadb login", or give --url and the address of a server, or --account and the email address of the account to use.',
+		const what = '--account and the email address of the account to use';
+		if (flags.dataDir !== undefined) throw new ConfigError(`Give ${what}.`);
+		throw new PumaError(
+			'missing_api_key',
+			`Sign in by "pumadb login", or set PUMADB_URL and PUMADB_API_KEY; or, on a data directory, give ${what}.`,
 		);
 	}
 	const config = configWithoutServer(flags.dataDir, around);
@@ -62,15 +65,19 @@ function endpointOf(text: string): string {
 	throw new ConfigError(`--url must be the address of a server, such as https://memory.example.com, not "${text}".`);
 }
 
-/** The environment's key, or the login's where it is for this server. @throws ConfigError */
+/** The environment's key, or the login's where it is for this server. @throws PumaError missing_api_key */
 function apiKeyFor(url: string, around: Surroundings): string {
-	const login = readLogin(around.env);
-	const kept = login !== undefined && endpointOf(login.url) === endpointOf(url) ? login.api_key : '';
-	const key = around.env.PUMADB_API_KEY?.trim() || kept;
+	const key = around.env.PUMADB_API_KEY?.trim() || keptKey(url, around);
 	if (/^[!-~]+$/.test(key)) return key;
-	throw new ConfigError(
+	throw new PumaError(
+		'missing_api_key',
 		'Set PUMADB_API_KEY to an API key of the server, or sign in to it by "pumadb login": a key is never an argument.',
 	);
+}
+
+function keptKey(url: string, around: Surroundings): string {
+	const login = readLogin(around.env);
+	return login !== undefined && endpointOf(login.url) === endpointOf(url) ? login.api_key : '';
 }
 
 /** Whom PUMADB_URL and PUMADB_API_KEY, or the login, name; undefined where nothing does. */

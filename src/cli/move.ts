@@ -6,6 +6,7 @@ import { move, planMove, type Teller, total } from '../store/move/move.ts';
 import { nameOf, openSource, openTarget, type Place, placeOf } from '../store/move/open.ts';
 import { UsageError } from './command.ts';
 import { EXIT, Interrupted } from './exit-codes.ts';
+import { print } from './output.ts';
 import { Progress } from './progress.ts';
 import type { Surroundings } from './surroundings.ts';
 
@@ -40,9 +41,10 @@ function readPlace(text: string, flag: string): Place {
 async function look(source: Source, target: Target, around: Surroundings): Promise<number> {
 	const { counts, carried } = await planMove(source, target);
 	const rows = KIND_NAMES.map((kind) => [kind, String(counts[kind])]);
-	around.print(columns([['what', 'records'], ...rows]));
+	await print(around, columns([['what', 'records'], ...rows]));
 	const begun = carried === undefined ? '' : ` ${carried} of them are there already: a move goes on.`;
-	around.print(
+	await print(
+		around,
 		`${total(counts)} records would be carried from ${source.name} to ${target.name}.${begun} Nothing was changed.`,
 	);
 	return EXIT.done;
@@ -67,7 +69,7 @@ async function carry(source: Source, target: Target, around: Surroundings): Prom
 		there.checksum,
 		same ? 'same' : 'DIFFERENT',
 	]);
-	around.print(columns([['what', 'source', 'target', 'checksum of source', 'checksum of target', ''], ...rows]));
+	await print(around, columns([['what', 'source', 'target', 'checksum of source', 'checksum of target', ''], ...rows]));
 	const differences = comparisons.flatMap((comparison) => comparison.differences);
 	for (const difference of differences) around.complain(difference);
 	if (comparisons.some(({ same }) => !same)) {
@@ -76,7 +78,8 @@ async function carry(source: Source, target: Target, around: Surroundings): Prom
 		);
 	}
 	const records = comparisons.reduce((sum, comparison) => sum + comparison.target.records, 0);
-	around.print(
+	await print(
+		around,
 		`${target.name} has all ${records} records of ${source.name}, which was not changed. Serve the target from now on, and never both.`,
 	);
 	return EXIT.done;

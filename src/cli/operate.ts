@@ -7,12 +7,13 @@ import { LockedError } from '../store/sqlite/lock.ts';
 import { DATABASE_FILE } from '../store/sqlite/store.ts';
 import { askServer } from './admin-socket.ts';
 import { type OperatorCommand, runOperatorCommand } from './operator-commands.ts';
+import { print } from './output.ts';
 import type { Surroundings } from './surroundings.ts';
 
 /** Runs an operator's command: through the running server where there is one, else on the database itself. */
 export async function operate(config: Config, command: OperatorCommand, around: Surroundings): Promise<number> {
 	const result = await run(config, command, around);
-	for (const [name, value] of Object.entries(result)) around.print(`${name}: ${value}`);
+	for (const [name, value] of Object.entries(result)) await print(around, `${name}: ${value}`);
 	return 0;
 }
 

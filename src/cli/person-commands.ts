@@ -158,7 +158,7 @@ Deleted rows can be restored for a while: pumadb restore TABLE ID`,
 		},
 		positionals: ['FILE'],
 		notes: `FILE may be - for standard input. Everything is looked at before anything is stored. An import that stops goes on
-when the same command is run again within a day; no row is stored twice.
+when the same command is run again; no row is stored twice. What it cannot be sure of after an hour, it says.
 
   pumadb import tasks.csv --table tasks --typed --dry-run
   pumadb import memory.jsonl        entities and relations, upserted by their names

@@ -18,6 +18,8 @@ export interface Surroundings {
 	readonly stdout: Output;
 	/** For questions and progress; what is to be piped on goes to `stdout`. */
 	readonly stderr: Output;
-	print(line: string): void;
+	/** Milliseconds since the epoch when the process began. */
+	readonly startedAt: number;
+	/** A line on standard error, for people. */
 	complain(line: string): void;
 }

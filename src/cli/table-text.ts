@@ -1,5 +1,6 @@
 import stringWidth from 'string-width';
 import { stringifyExact } from '../../client/src/index.ts';
+import { visible } from './visible.ts';
 
 /** Tables for people. What is shown was written by anybody, so nothing of it may steer the terminal. */
 
@@ -8,20 +9,9 @@ const MAX_CELL_WIDTH = 60;
 const MIN_CELL_WIDTH = 8;
 /** More of a text is not looked at for a cell: rows may have 64 KB. */
 const MAX_CELL_CHARACTERS = 400;
-/** Control characters, and those that turn the direction of a text. */
-const STEERING = /[\p{Cc}\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
 const graphemes = new Intl.Segmenter(undefined, { granularity: 'grapheme' });
 
 type Row = Readonly<Record<string, unknown>>;
-
-/** The text with what could steer a terminal spelled out: `\n`, `\u{1b}`. */
-export function visible(text: string, keepLines = false): string {
-	return text.replace(STEERING, (character) => {
-		if (character === '\n') return keepLines ? character : '\\n';
-		if (character === '\t') return keepLines ? character : '\\t';
-		return `\\u{${character.codePointAt(0)!.toString(16)}}`;
-	});
-}
 
 /**
  * Lines of a table with a heading.

@@ -43,7 +43,10 @@ export function fillPlaces(text: string, texts: Readonly<Record<string, string>>
 	return text.replaceAll(PLACE, (_, name: string) => texts[name]!);
 }
 
-/** What texts show of this server: every limit by its name, `url`, and `linkLife`. */
+/**
+ * What texts show of this server: every limit by its name, `url`, `linkLife`, and in words, for sentences, what of a table is kept and
+ * taken at once, whether or not there is a bound.
+ */
 export function textsOf({ publicUrl, limits, linkTtlSeconds }: Context): Readonly<Record<string, string>> {
 	const names = Object.keys(DEFAULT_LIMITS) as (keyof Limits)[];
 	const shown = (limit: number): string =>
@@ -52,5 +55,13 @@ export function textsOf({ publicUrl, limits, linkTtlSeconds }: Context): Readonl
 		...Object.fromEntries(names.map((name) => [name, shown(limits[name])])),
 		url: publicUrl,
 		linkLife: lasting(linkTtlSeconds),
+		versionsKept: `${bounded(limits.maxVersionsPerRow, (n) => `the last ${n} versions`, 'all versions')} of a row, ${bounded(limits.versionRetentionDays, (n) => `for ${n} days`, 'however old')}`,
+		batchOperations: bounded(limits.maxBatchOperations, (n) => `Up to ${n} operations`, 'Any number of operations'),
+		queryRows: bounded(limits.maxQueryLimit, (n) => `at most ${n} rows`, 'all rows that match'),
 	};
+}
+
+/** A phrase with the limit, as people write it, or the one for where there is none. */
+export function bounded(limit: number, phrase: (shown: string) => string, without: string): string {
+	return limit === Number.POSITIVE_INFINITY ? without : phrase(limit.toLocaleString('en'));
 }

@@ -1,4 +1,5 @@
 import type { Context } from '../operations/context.ts';
+import { bounded } from './agent-texts.ts';
 import type { Pages } from './pages.ts';
 import type { Router } from './router.ts';
 
@@ -12,7 +13,8 @@ export function addLandingPage(router: Router, context: Context, pages: Pages): 
 		ACCOUNTSIZE: size(limits.maxAccountBytes),
 		BATCH: count(limits.maxBatchOperations),
 		VERSIONS: count(limits.maxVersionsPerRow),
-		DAYS: count(limits.versionRetentionDays),
+		ANYVERSION: bounded(limits.maxVersionsPerRow, (n) => `Any of the last ${n} versions`, 'Any earlier version'),
+		DAYS: bounded(limits.versionRetentionDays, (n) => `for ${n} days`, 'however old'),
 		READS: count(limits.readsPerMinute),
 		WRITES: count(limits.writesPerMinute),
 	};

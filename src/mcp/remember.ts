@@ -7,7 +7,7 @@ import { ADDS, ANSWERED_ROW, IDEMPOTENCY_KEY, input, list, object, output } from
 import type { Call, OperationTool, Schema } from './tool.ts';
 
 /**
- * Memories: rows of one table, of five types, that say of themselves that they are data. docs/mcp.md describes the stored row.
+ * Memories: rows of one table, of five types, that say of themselves that they are data. The page about MCP (http/texts/docs/mcp.md) describes the stored row.
  */
 
 const TABLE = 'memories';

@@ -26,6 +26,8 @@ export interface RunOptions {
 	readonly input?: string | Uint8Array;
 	/** Where standard output goes in place of what is returned, as the shell has it: `| head -c 1`, `> /dev/full`. */
 	readonly shell?: string;
+	/** What the shell does before, with `shell`. */
+	readonly prefix?: string;
 	/** Called once with the running process. */
 	readonly started?: (child: ReturnType<typeof spawn>) => void;
 }
@@ -48,11 +50,14 @@ export function makeHome(env: Env = {}): Home {
 	};
 	return {
 		dir,
-		async run(args, { env: more = {}, input, shell, started } = {}) {
+		async run(args, { env: more = {}, input, shell, prefix = '', started } = {}) {
 			const command =
 				shell === undefined
 					? ([process.execPath, [PROGRAM, ...args]] as const)
-					: (['bash', ['-c', `set -o pipefail; "$0" "$@" ${shell}`, process.execPath, PROGRAM, ...args]] as const);
+					: ([
+							'bash',
+							['-c', `set -o pipefail; ${prefix} "$0" "$@" ${shell}`, process.execPath, PROGRAM, ...args],
+						] as const);
 			const child = spawn(command[0], command[1], { env: full(more), stdio: ['pipe', 'pipe', 'pipe'], cwd: dir });
 			child.stdin.on('error', () => {});
 			child.stdin.end(input);
