@@ -135,12 +135,17 @@ const alone: LoadResult[] = [];
 const twos: LoadResult[] = [];
 const counted: LoadResult[] = [];
 const addCosts: Cost[] = [];
+/** Bytes of the write-ahead log an add. */
+const log: number[] = [];
 const limitedAddCosts: Cost[] = [];
 for (let round = 0; round < ROUNDS; round++) {
 	inserts.push(pgbench(cluster.url, insert));
+	const [{ lsn }] = await query(cluster.url, 'SELECT pg_current_wal_lsn() AS lsn');
 	const { result, cost } = await costOf(one, addOne);
+	const [{ bytes }] = await query(cluster.url, 'SELECT pg_current_wal_lsn() - $1::pg_lsn AS bytes', [lsn]);
 	alone.push(result);
 	addCosts.push(cost);
+	log.push(Number(bytes) / count([result], '201'));
 	twos.push(await together([one, other], addOne));
 	const withLimit = await costOf(limited, addOne);
 	counted.push(withLimit.result);
@@ -164,6 +169,7 @@ report(
 	gain > 1,
 );
 console.log(`an add costs ${told(addCosts)}; with rate limits on ${told(limitedAddCosts)}`);
+console.log(`${rounded(median(log))} bytes of write-ahead log an add of ${text.length}`);
 
 for (const account of accounts) {
 	const { status } = await api(one, account, '/v1/reads25/batch', { operations: adds(0, 25) });
