@@ -126,13 +126,17 @@ export class Connections {
 			const message = `The server waits for ${MAX_ASKED} answers of its database. Send the call again in a second.`;
 			throw new Refusal('overloaded', message);
 		}
+		const lane = this.#lanes.reduce((least, one) => (one.asked < least.asked ? one : least));
 		this.#asked++;
+		lane.asked++;
 		try {
-			return await this.#askOnce(text, values);
+			return await this.#askOnce(lane, text, values);
 		} catch (error) {
 			if (!(error instanceof ConnectionLost || isOfPreparation(error)) || this.#closed) throw error;
-			return await this.#askOnce(text, values);
+			// On the same lane, which has given up the connection that was lost: those of the others may be gone too.
+			return await this.#askOnce(lane, text, values);
 		} finally {
+			lane.asked--;
 			this.#asked--;
 		}
 	};
@@ -193,34 +197,41 @@ export class Connections {
 		await Promise.all(this.#lanes.map(async ({ client }) => (await client?.catch(() => undefined))?.end()));
 	}
 
-	async #askOnce(text: string, values: readonly unknown[] | undefined): Promise<Result> {
-		const lane = this.#lanes.reduce((least, one) => (one.asked < least.asked ? one : least));
-		lane.asked++;
+	async #askOnce(lane: Lane, text: string, values: readonly unknown[] | undefined): Promise<Result> {
+		lane.client ??= this.#connect(lane);
+		const connecting = lane.client;
+		const client = await connecting;
 		try {
-			lane.client ??= this.#connect(lane);
-			return await this.#askOn(await lane.client, text, values, ANSWER_MS);
-		} finally {
-			lane.asked--;
+			return await this.#askOn(client, text, values, ANSWER_MS);
+		} catch (error) {
+			// It may have said that it goes long before it is gone.
+			if (error instanceof ConnectionLost && lane.client === connecting) {
+				lane.client = undefined;
+				client.end().catch(() => {});
+			}
+			throw error;
 		}
 	}
 
-	async #connect(lane: Lane): Promise<pg.Client> {
+	#connect(lane: Lane): Promise<pg.Client> {
 		const client = new pg.Client({ ...this.#config(), connectionTimeoutMillis: CONNECT_MS });
+		// The lane may have another by then, which must not be left open and unknown.
 		const forget = (): void => {
-			lane.client = undefined;
+			if (lane.client === connecting) lane.client = undefined;
 		};
+		const connecting = client.connect().then(
+			() => client,
+			(error: unknown) => {
+				forget();
+				throw fromDriver(error);
+			},
+		);
 		client.on('error', (error) => {
 			forget();
 			if (!this.#closed) this.#options.onFault('A connection to the database was lost.', String(error));
 		});
 		client.on('end', forget);
-		try {
-			await client.connect();
-			return client;
-		} catch (error) {
-			forget();
-			throw fromDriver(error);
-		}
+		return connecting;
 	}
 
 	async #askOn(
