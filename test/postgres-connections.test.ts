@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
 import { Connections } from '../src/store/postgres/connections.ts';
 import { isRetryable } from '../src/store/postgres/faults.ts';
-import { database } from './support/postgres.ts';
+import { database, query } from './support/postgres.ts';
 
 /** What a node does on its connections, on a real PostgreSQL. */
 
@@ -55,4 +56,34 @@ test('[1.2] a statement that was prepared before the schema changed is run again
 	assert.deepEqual((await connections.ask(all, [1])).rows, [{ n: 1 }]);
 	await connections.ask('ALTER TABLE public.t ADD COLUMN m integer DEFAULT 2');
 	assert.deepEqual((await connections.ask(all, [1])).rows, [{ n: 1, m: 2 }]);
+});
+
+test('[1.2] shared connections that are cut under load are replaced: no statement fails, none is opened beside them or left open', async () => {
+	const url = await database(`connections_${process.pid}_cut`);
+	const connections = new Connections({ url, max: 6, onFault: () => {} });
+	const open = `SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'pumadb'`;
+	let enough = false;
+	const asking = Array.from({ length: 20 }, async () => {
+		while (!enough) assert.equal((await connections.ask(ADD, [1])).rows[0].n, 2);
+	});
+	const cutting = async (): Promise<void> => {
+		for (let times = 0; times < 20; times++) {
+			await pause(50);
+			await query(url, `SELECT pg_terminate_backend(pid) FROM (${open} ORDER BY backend_start LIMIT 1) o`);
+		}
+		// What was cut last is gone by then.
+		await pause(200);
+	};
+	try {
+		await Promise.race([Promise.all(asking), cutting()]);
+		enough = true;
+		await Promise.all(asking);
+		assert.equal((await query(url, open)).length, 2, 'connections that are open');
+	} finally {
+		enough = true;
+		await connections.close();
+	}
+	for (const until = Date.now() + 5_000; (await query(url, open)).length > 0; await pause(20)) {
+		assert.ok(Date.now() < until, 'a connection is left open');
+	}
 });
