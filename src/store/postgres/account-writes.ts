@@ -58,7 +58,11 @@ export class AccountWrites {
 				if (command.command === 'sweep') {
 					return await sweep(this.#connections, this.#limits, now, command.only === 'erased');
 				}
-				return await this.#connections.transaction(({ ask }) => new Command(ask, now).run(command));
+				return await this.#connections.transaction(async ({ ask, begun }) => {
+					// The first statement of some commands writes.
+					await begun;
+					return new Command(ask, now).run(command);
+				});
 			} catch (error) {
 				if (error instanceof Refusal) {
 					return { refusal: { code: error.code, message: error.message, details: error.details } };

@@ -19,9 +19,11 @@ export interface Result {
 /** Asks one statement. Rejects with the database's error or ConnectionLost. */
 export type Ask = (text: string, values?: readonly unknown[]) => Promise<Result>;
 
-/** An open transaction. Statements travel without waiting for the answers of those before them. */
+/** An open transaction. Statements travel without waiting for the answers of those before them; after one that failed none is sent. */
 export interface Transaction {
 	ask: Ask;
+	/** Resolves once it has begun. What is sent before, with its beginning, may run on its own and must not write. */
+	readonly begun: Promise<unknown>;
 	/** Sends a statement whose answer nobody needs; should it fail, the transaction does. */
 	send(text: string, values?: readonly unknown[]): void;
 }
@@ -153,21 +155,23 @@ export class Connections {
 		const client = await this.#pool.connect().catch((error: unknown) => {
 			throw fromDriver(error);
 		});
-		// The first failure is the reason of all that follow it.
+		// The first failure is the reason of all that follow it. Where the transaction could not begin, or a statement was never
+		// sent, the database would run and keep the others.
 		let failure: unknown;
 		const ask: Ask = (text, values) => {
-			const answer = this.#askOn(client, text, values, patience);
+			const answer = failure === undefined ? this.#askOn(client, text, values, patience) : Promise.reject(failure);
 			answer.catch((error: unknown) => {
 				failure ??= error;
 			});
 			return answer;
 		};
-		const transaction: Transaction = { ask, send: (text, values) => void ask(text, values) };
+		const send: Transaction['send'] = (text, values) => void ask(text, values);
 		let broken: Error | undefined;
 		let committing = false;
 		try {
-			transaction.send(BEGINNINGS[kind]);
-			const result = await run(transaction);
+			const begun = ask(BEGINNINGS[kind]);
+			const result = await run({ ask, begun, send });
+			if (failure !== undefined) throw failure;
 			committing = kind !== 'snapshot' && kind !== 'whole';
 			// Answers come in order: with the commit's, all are there.
 			const command = await ask('COMMIT').then(
@@ -181,7 +185,7 @@ export class Connections {
 			if (error instanceof ConnectionLost) {
 				broken = error;
 				if (committing) throw new OutcomeUnknown(error.message, { cause: error });
-			} else if (!committing || sqlState(error) === undefined) {
+			} else {
 				const rolledBack = await this.#askOn(client, 'ROLLBACK', undefined, patience).catch((fault: Error) => fault);
 				if (rolledBack instanceof Error) broken = rolledBack;
 			}
