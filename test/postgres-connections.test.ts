@@ -1,8 +1,13 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { type AddressInfo, connect as connectTo, createServer } from 'node:net';
 import { after, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
+import { EVERY_ROW } from '../src/domain/filter.ts';
+import { DEFAULT_LIMITS } from '../src/limits.ts';
 import { Connections } from '../src/store/postgres/connections.ts';
 import { isRetryable } from '../src/store/postgres/faults.ts';
+import { faultsOf, PostgresStore } from '../src/store/postgres/store.ts';
 import { database, query } from './support/postgres.ts';
 
 /** What a node does on its connections, on a real PostgreSQL. */
@@ -87,3 +92,71 @@ test('[1.2] shared connections that are cut under load are replaced: no statemen
 		assert.ok(Date.now() < until, 'a connection is left open');
 	}
 });
+
+test('[8.1] a transaction of which a statement cannot be sent keeps nothing', async () => {
+	const connections = await connect();
+	await connections.ask('CREATE TABLE public.t (text text)');
+	const insert = 'INSERT INTO public.t VALUES ($1)';
+	const half = connections.transaction(async ({ send }) => {
+		send(insert, ['U+0000: \0']);
+		send(insert, ['another']);
+	});
+	await assert.rejects(half);
+	assert.deepEqual((await connections.ask('SELECT text FROM public.t')).rows, []);
+	await connections.transaction(async ({ send }) => send(insert, ['whole']));
+	assert.equal((await connections.ask('SELECT text FROM public.t')).rows.length, 1);
+});
+
+test('[8.1] [4.8] a transaction that cannot begin keeps nothing of a write, whatever was sent with its beginning', async (t) => {
+	const url = await database(`connections_${process.pid}_begin`);
+	const refused = await refuseToBegin(url);
+	t.after(() => refused.close());
+	const store = await PostgresStore.open({
+		url: refused.url,
+		maxConnections: 3,
+		limits: { ...DEFAULT_LIMITS, maxArchiveBytes: 1_000_000 },
+		clock: Date.now,
+		onFault: () => {},
+	});
+	t.after(() => store.close());
+	const key = { name: 'key', secretStart: 'start', madeBy: 'operator' } as const;
+	const make = (name: string) =>
+		store.writeAccounts({
+			command: 'createKeyForEmail',
+			email: `${name}@example.com`,
+			freshAccountId: name,
+			key: { id: `key${name}`, secretHash: name, ...key },
+		});
+	await make('ada');
+	const add = (own: string) =>
+		store.writeRows({ accountId: 'ada', table: 'notes', operations: [{ action: 'add', own }] });
+
+	refused.refuse = true;
+	await assert.rejects(add('{"n":1}'));
+	await assert.rejects(make('eve'));
+	refused.refuse = false;
+	assert.equal(await store.read.rows('ada', 'notes', EVERY_ROW, 10), '');
+	assert.equal(await store.read.accountOf('eve@example.com'), undefined);
+	assert.deepEqual(await faultsOf(url), []);
+	assert.ok('results' in (await add('{"n":2}')));
+	await make('eve');
+});
+
+/** Stands between and spoils the beginnings of transactions, so that the database refuses them, while it is told to. */
+async function refuseToBegin(to: string): Promise<{ url: string; refuse: boolean; close(): void }> {
+	const server = createServer((near) => {
+		const far = connectTo(Number(new URL(to).port), new URL(to).hostname);
+		near.on('error', () => far.destroy()).on('close', () => far.destroy());
+		far.on('error', () => near.destroy()).on('close', () => near.destroy());
+		near.on('data', (bytes: Buffer) => {
+			const text = bytes.toString('latin1');
+			far.write(proxy.refuse ? Buffer.from(text.replace('BEGIN;', 'BEGUN;'), 'latin1') : bytes);
+		});
+		far.pipe(near);
+	}).listen(0, '127.0.0.1');
+	await once(server, 'listening');
+	const url = new URL(to);
+	url.port = String((server.address() as AddressInfo).port);
+	const proxy = { url: url.href, refuse: false, close: () => void server.close() };
+	return proxy;
+}
