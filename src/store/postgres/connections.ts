@@ -51,6 +51,8 @@ const CONNECT_MS = 5_000;
 const WAIT_MS = 5_000;
 /** A statement outside transactions is given up after this; within, the database does so earlier. */
 const ANSWER_MS = 20_000;
+/** What the driver says of such a statement. Those behind it on its connection, which goes with it, were not slow. */
+const TOO_SLOW = 'Query read timeout';
 /** Statements that may be on their way on the shared connections together. */
 const MAX_ASKED = 20_000;
 
@@ -135,6 +137,7 @@ export class Connections {
 			return await this.#askOnce(lane, text, values);
 		} catch (error) {
 			if (!(error instanceof ConnectionLost || isOfPreparation(error)) || this.#closed) throw error;
+			if ((error as Error).message === TOO_SLOW) throw error;
 			// On the same lane, which has given up the connection that was lost: those of the others may be gone too.
 			return await this.#askOnce(lane, text, values);
 		} finally {
