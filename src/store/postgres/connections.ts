@@ -185,14 +185,15 @@ export class Connections {
 			if (command !== 'COMMIT') throw new Error('The database took the transaction back.');
 			return result;
 		} catch (error) {
-			if (error instanceof ConnectionLost) {
-				broken = error;
-				if (committing) throw new OutcomeUnknown(error.message, { cause: error });
+			const reason = failure ?? error;
+			if (reason instanceof ConnectionLost) {
+				broken = reason;
+				if (committing) throw new OutcomeUnknown(reason.message, { cause: reason });
 			} else {
 				const rolledBack = await this.#askOn(client, 'ROLLBACK', undefined, patience).catch((fault: Error) => fault);
 				if (rolledBack instanceof Error) broken = rolledBack;
 			}
-			throw error;
+			throw reason;
 		} finally {
 			client.release(broken ?? false);
 		}
