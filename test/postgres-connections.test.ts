@@ -107,6 +107,16 @@ test('[8.1] a transaction of which a statement cannot be sent keeps nothing', as
 	assert.equal((await connections.ask('SELECT text FROM public.t')).rows.length, 1);
 });
 
+test('[1.2] the first failure of a transaction is what it fails with, not those that follow from it', async () => {
+	const connections = await connect();
+	const failing = connections.transaction(async ({ ask, send }) => {
+		send('SELECT 1 / $1::integer', [0]);
+		await ask('SELECT 1');
+	});
+	await assert.rejects(failing, { code: '22012' });
+	assert.equal((await connections.transaction(({ ask }) => ask(ADD, [1]))).rows[0].n, 2);
+});
+
 test('[8.1] [4.8] a transaction that cannot begin keeps nothing of a write, whatever was sent with its beginning', async (t) => {
 	const url = await database(`connections_${process.pid}_begin`);
 	const refused = await refuseToBegin(url);
