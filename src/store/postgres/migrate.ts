@@ -49,10 +49,10 @@ export async function requireKnown(connections: Connections): Promise<void> {
 }
 
 async function step({ ask, send }: Transaction, number: number, name: string, called: string): Promise<void> {
-	send(`SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS * 6}`);
-	await ask('SELECT pg_advisory_xact_lock($1)', [LOCK]);
+	// Statements without parameters are not prepared: a step is not tried again where a pooler does not know of one.
+	send(`SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS * 6}`);
+	await ask(`SELECT pg_advisory_xact_lock(${LOCK})`);
 	send(`SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}`);
-	send(`SET LOCAL statement_timeout = 0`);
 	try {
 		await ask('CREATE SCHEMA IF NOT EXISTS pumadb');
 		await ask('CREATE TABLE IF NOT EXISTS pumadb.schema_version (one integer PRIMARY KEY, version integer NOT NULL)');
@@ -60,9 +60,8 @@ async function step({ ask, send }: Transaction, number: number, name: string, ca
 		if ((rows[0]?.version ?? 0) >= number) return;
 		await ask(readFileSync(join(DIRECTORY, name), 'utf8'));
 		await ask(
-			`INSERT INTO pumadb.schema_version (one, version) VALUES (1, $1)
+			`INSERT INTO pumadb.schema_version (one, version) VALUES (1, ${number})
 				ON CONFLICT (one) DO UPDATE SET version = excluded.version`,
-			[number],
 		);
 	} catch (error) {
 		if (sqlState(error) !== '42501') throw error;
