@@ -3,10 +3,12 @@ import { once } from 'node:events';
 import { type AddressInfo, connect as connectTo, createServer } from 'node:net';
 import { after, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
+import pg from 'pg';
 import { EVERY_ROW } from '../src/domain/filter.ts';
 import { DEFAULT_LIMITS } from '../src/limits.ts';
 import { Connections } from '../src/store/postgres/connections.ts';
 import { isRetryable } from '../src/store/postgres/faults.ts';
+import { migrate } from '../src/store/postgres/migrate.ts';
 import { faultsOf, PostgresStore } from '../src/store/postgres/store.ts';
 import { database, query } from './support/postgres.ts';
 
@@ -23,6 +25,8 @@ async function connect(): Promise<Connections> {
 	return connections;
 }
 
+/** As in src/store/postgres/migrate.ts; servers of all versions must agree on it. */
+const MIGRATION_LOCK = 0x70756d616462;
 const ADD = 'SELECT $1::integer + 1 AS n';
 const prepared = async ({ ask }: Pick<Connections, 'ask'>): Promise<number> =>
 	(await ask('SELECT count(*) AS n FROM pg_prepared_statements')).rows[0].n;
@@ -150,6 +154,20 @@ test('[8.1] [4.8] a transaction that cannot begin keeps nothing of a write, what
 	assert.deepEqual(await faultsOf(url), []);
 	assert.ok('results' in (await add('{"n":2}')));
 	await make('eve');
+});
+
+test('[1.2] a node that starts waits for the steps of one that migrates, however long they take, and prepares nothing for them', async (t) => {
+	const url = await database(`connections_${process.pid}_migrate`);
+	const other = new pg.Client({ connectionString: url });
+	await other.connect();
+	t.after(() => other.end());
+	await other.query(`BEGIN; SELECT pg_advisory_xact_lock(${MIGRATION_LOCK})`);
+	// Longer than any statement of a call may take.
+	const ended = pause(11_000).then(() => other.query('COMMIT'));
+	const connections = new Connections({ url, max: 2, onFault: (message) => assert.fail(message) });
+	opened.push(connections);
+	await Promise.all([migrate(connections), ended]);
+	assert.equal(await connections.transaction(prepared), 0);
 });
 
 /** Stands between and spoils the beginnings of transactions, so that the database refuses them, while it is told to. */
