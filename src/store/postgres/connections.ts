@@ -185,15 +185,16 @@ export class Connections {
 			if (command !== 'COMMIT') throw new Error('The database took the transaction back.');
 			return result;
 		} catch (error) {
-			const reason = failure ?? error;
-			if (reason instanceof ConnectionLost) {
-				broken = reason;
-				if (committing) throw new OutcomeUnknown(reason.message, { cause: reason });
+			if (failure instanceof ConnectionLost) {
+				broken = failure;
+				if (committing) throw new OutcomeUnknown(failure.message, { cause: failure });
 			} else {
 				const rolledBack = await this.#askOn(client, 'ROLLBACK', undefined, patience).catch((fault: Error) => fault);
 				if (rolledBack instanceof Error) broken = rolledBack;
 			}
-			throw reason;
+			// What `run` made of a failure stands for it; a failure that follows from another does not.
+			const follows = error instanceof ConnectionLost || sqlState(error) !== undefined;
+			throw follows ? (failure ?? error) : error;
 		} finally {
 			client.release(broken ?? false);
 		}
