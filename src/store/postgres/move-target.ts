@@ -73,7 +73,9 @@ export class DatabaseTarget extends DatabaseEnd implements Target {
 
 	async put(kind: KindName, records: readonly Fields[], position: Position): Promise<void> {
 		await this.connections.transaction(async (transaction) => {
-			const { ask, send } = transaction;
+			const { ask, begun, send } = transaction;
+			// The first statement writes.
+			await begun;
 			send('SET LOCAL statement_timeout = 0');
 			const { rowCount } = await ask('UPDATE pumadb.move SET kind = $2, position = $3 WHERE run = $1', [
 				this.#run,
