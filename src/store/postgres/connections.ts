@@ -162,7 +162,10 @@ export class Connections {
 		// sent, the database would run and keep the others.
 		let failure: unknown;
 		const ask: Ask = (text, values) => {
-			const answer = failure === undefined ? this.#askOn(client, text, values, patience) : Promise.reject(failure);
+			// Only writes are tried again where a statement that was prepared is not there, and are so many that it pays.
+			const prepare = kind === 'write';
+			const answer =
+				failure === undefined ? this.#askOn(client, text, values, patience, prepare) : Promise.reject(failure);
 			answer.catch((error: unknown) => {
 				failure ??= error;
 			});
@@ -248,6 +251,7 @@ export class Connections {
 		text: string,
 		values: readonly unknown[] | undefined,
 		patience: number | undefined,
+		prepare = true,
 	): Promise<Result> {
 		if (values?.some(isUnstorable)) {
 			// No stored text equals it: what is looked for, changed or deleted by it is not there.
@@ -258,7 +262,7 @@ export class Connections {
 		}
 		gather(client);
 		try {
-			const name = values === undefined ? undefined : this.#names.of(text);
+			const name = values === undefined || !prepare ? undefined : this.#names.of(text);
 			return await client.query({ name, text, values: values as unknown[], query_timeout: patience } as pg.QueryConfig);
 		} catch (error) {
 			if (isOfPreparation(error)) this.#names.giveUp();
