@@ -58,6 +58,15 @@ test('[1.2] a transaction that misses its statements is taken back as one that c
 	assert.deepEqual(rows, [{ n: 1 }, { n: 2 }]);
 });
 
+test('[1.2] an export prepares nothing: what it has begun to answer could not be begun again', async () => {
+	const connections = await connect();
+	const left = await connections.transaction(async ({ ask }) => {
+		await ask(ADD, [1]);
+		return prepared({ ask });
+	}, 'snapshot');
+	assert.equal(left, 0);
+});
+
 test('[1.2] a statement that was prepared before the schema changed is run again', async () => {
 	const connections = await connect();
 	await connections.ask('CREATE TABLE public.t AS SELECT 1 AS n');
