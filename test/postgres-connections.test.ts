@@ -81,8 +81,9 @@ test('[1.2] shared connections that are cut under load are replaced: no statemen
 	const connections = new Connections({ url, max: 6, onFault: () => {} });
 	const open = `SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'pumadb'`;
 	let enough = false;
-	const asking = Array.from({ length: 20 }, async () => {
-		while (!enough) assert.equal((await connections.ask(ADD, [1])).rows[0].n, 2);
+	const asking = Array.from({ length: 20 }, async (_, n) => {
+		const ask = n % 2 === 0 ? connections.ask : connections.askShort;
+		while (!enough) assert.equal((await ask(ADD, [1])).rows[0].n, 2);
 	});
 	const cutting = async (): Promise<void> => {
 		for (let times = 0; times < 20; times++) {

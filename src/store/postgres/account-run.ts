@@ -122,7 +122,7 @@ export class AccountRun {
 		const found = this.#found;
 		this.#found = [];
 		// Everything, so that nothing is asked of the connection any more once the transaction goes on, or ends.
-		await Promise.all(found);
+		await Promise.allSettled(found);
 		const kept = (await this.#kept) ?? new Map<string, Kept>();
 		this.#stale = false;
 		for (const one of found) {

@@ -1,7 +1,7 @@
 import type { Writable } from 'node:stream';
 import pg from 'pg';
 import { Refusal } from '../../errors.ts';
-import { ConnectionLost, isOfPreparation, OutcomeUnknown, sqlState } from './faults.ts';
+import { ConnectionLost, isOfPreparation, isRetryable, OutcomeUnknown, sqlState } from './faults.ts';
 import { StatementNames } from './statement-names.ts';
 
 /** The only file that knows the driver, `pg`. */
@@ -88,6 +88,8 @@ interface Lane {
 export class Connections {
 	readonly #options: ConnectionOptions;
 	readonly #lanes: readonly Lane[];
+	/** For statements that are always short, so that no long one stands before them. */
+	readonly #shortLane: Lane;
 	readonly #pool: pg.Pool;
 	readonly #names = new StatementNames();
 	#asked = 0;
@@ -97,7 +99,9 @@ export class Connections {
 		this.#options = options;
 		if (options.unprepared) this.#names.giveUp();
 		const shared = Math.max(1, Math.floor(options.max / 3));
-		this.#lanes = Array.from({ length: shared }, () => ({ client: undefined, asked: 0 }));
+		const lanes = Array.from({ length: shared }, (): Lane => ({ client: undefined, asked: 0 }));
+		this.#shortLane = lanes[0]!;
+		this.#lanes = lanes.length === 1 ? lanes : lanes.slice(1);
 		this.#pool = new pg.Pool({
 			...this.#config(),
 			max: Math.max(1, options.max - shared),
@@ -124,19 +128,31 @@ export class Connections {
 		return this.#asked + this.#pool.totalCount - this.#pool.idleCount + this.#pool.waitingCount;
 	}
 
-	/** Asks one statement of its own on a shared connection; asks once more where the connection turns out to be gone. */
-	readonly ask: Ask = async (text, values) => {
+	/**
+	 * Asks one statement of its own on a shared connection; asks once more where the connection turns out to be gone, or the
+	 * database took the statement back for another's sake.
+	 */
+	readonly ask: Ask = (text, values) =>
+		this.#askOnLane(
+			this.#lanes.reduce((least, one) => (one.asked < least.asked ? one : least)),
+			text,
+			values,
+		);
+
+	/** The same for a statement that every call needs and that takes no time: it waits for none that may take long. */
+	readonly askShort: Ask = (text, values) => this.#askOnLane(this.#shortLane, text, values);
+
+	async #askOnLane(lane: Lane, text: string, values: readonly unknown[] | undefined): Promise<Result> {
 		if (this.#asked >= MAX_ASKED) {
 			const message = `The server waits for ${MAX_ASKED} answers of its database. Send the call again in a second.`;
 			throw new Refusal('overloaded', message);
 		}
-		const lane = this.#lanes.reduce((least, one) => (one.asked < least.asked ? one : least));
 		this.#asked++;
 		lane.asked++;
 		try {
 			return await this.#askOnce(lane, text, values);
 		} catch (error) {
-			if (!(error instanceof ConnectionLost || isOfPreparation(error)) || this.#closed) throw error;
+			if (!isRetryable(error) || this.#closed) throw error;
 			if ((error as Error).message === TOO_SLOW) throw error;
 			// On the same lane, which has given up the connection that was lost: those of the others may be gone too.
 			return await this.#askOnce(lane, text, values);
@@ -144,7 +160,7 @@ export class Connections {
 			lane.asked--;
 			this.#asked--;
 		}
-	};
+	}
 
 	/**
 	 * Runs a transaction and commits it. What `run` sent is on its way with the commit, in one round trip.
@@ -206,7 +222,9 @@ export class Connections {
 	async close(): Promise<void> {
 		this.#closed = true;
 		await this.#pool.end();
-		await Promise.all(this.#lanes.map(async ({ client }) => (await client?.catch(() => undefined))?.end()));
+		await Promise.all(
+			[this.#shortLane, ...this.#lanes].map(async ({ client }) => (await client?.catch(() => undefined))?.end()),
+		);
 	}
 
 	async #askOnce(lane: Lane, text: string, values: readonly unknown[] | undefined): Promise<Result> {

@@ -39,14 +39,8 @@ export class PostgresReader implements Reader {
 	});
 
 	constructor(connections: Connections, finder: Finder, maxExports: number) {
-		this.#ask = async (text, values) => {
-			try {
-				return await connections.ask(text, values);
-			} catch (error) {
-				throw refusalOf(error, 'read');
-			}
-		};
-		this.#callers = new Callers(this.#ask);
+		this.#ask = asRead(connections.ask);
+		this.#callers = new Callers(asRead(connections.askShort));
 		this.#finder = finder;
 		this.#exports = new Exports(connections, maxExports);
 	}
@@ -210,4 +204,15 @@ export class PostgresReader implements Reader {
 
 function same(found: string, presented: string): boolean {
 	return found.length === presented.length && timingSafeEqual(Buffer.from(found), Buffer.from(presented));
+}
+
+/** What the database fails with is told as a read's refusal. */
+function asRead(ask: Ask): Ask {
+	return async (text, values) => {
+		try {
+			return await ask(text, values);
+		} catch (error) {
+			throw refusalOf(error, 'read');
+		}
+	};
 }

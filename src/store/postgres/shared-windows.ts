@@ -75,7 +75,7 @@ export class SharedWindows implements Windows {
 		const now = this.#clock();
 		if (now >= this.#sweepAt) this.#sweep(now);
 		try {
-			const { rows } = await this.#connections.ask(
+			const { rows } = await this.#connections.askShort(
 				`INSERT INTO pumadb.call_windows AS w (account_id, name, count, ends)
 					SELECT n.account_id, n.name, n.count, $4::bigint + $5::bigint FROM unnest($1::text[], $2::text[], $3::bigint[]) AS n (account_id, name, count)
 					ON CONFLICT (account_id, name) DO UPDATE SET

@@ -42,7 +42,7 @@ export class PostgresStore implements Store {
 	/** When keys were last used since that was last noted, in milliseconds since the epoch; by their ids, which are random. */
 	readonly #usedKeys = new Map<string, { accountId: string; at: number }>();
 	readonly #timers: readonly NodeJS.Timeout[];
-	#sweeping: Promise<void> = Promise.resolve();
+	#sweeping: Promise<void> | undefined;
 	#closing = false;
 
 	/**
@@ -141,7 +141,9 @@ export class PostgresStore implements Store {
 
 	#startSweep(): void {
 		if (this.#closing) return;
-		this.#sweeping = this.#sweep();
+		this.#sweeping ??= this.#sweep().finally(() => {
+			this.#sweeping = undefined;
+		});
 	}
 
 	async #sweep(): Promise<void> {

@@ -21,26 +21,30 @@ export async function sweep(
 	now: number,
 	onlyErased: boolean,
 ): Promise<AccountDone> {
-	const steps: ((ask: Ask) => Promise<number>)[] = onlyErased
-		? [sweepErased]
+	// Things run out all the time: only where a step removed all that it may is there more to do now.
+	const steps: [atLeast: number, step: (ask: Ask) => Promise<number>][] = onlyErased
+		? [[1, sweepErased]]
 		: [
-				(ask) => sweepArchive(ask, 'versions', versionsKeptSince(limits, now)),
-				(ask) => sweepArchive(ask, 'kept_answers', now - KEPT_ANSWER_MS + 1),
-				(ask) => sweepExpired(ask, now),
-				(ask) => sweepGrants(ask, now, SWEEP),
-				sweepTables,
-				dropSome,
-				sweepErased,
+				[SWEEP, (ask) => sweepArchive(ask, 'versions', versionsKeptSince(limits, now))],
+				[SWEEP, (ask) => sweepArchive(ask, 'kept_answers', now - KEPT_ANSWER_MS + 1)],
+				[SWEEP, (ask) => sweepExpired(ask, now)],
+				[SWEEP, (ask) => sweepGrants(ask, now, SWEEP)],
+				[SWEEP, sweepTables],
+				[1, dropSome],
+				[1, sweepErased],
 			];
 	let count = 0;
-	for (const step of steps) {
-		count += await connections.transaction(async ({ ask }) => {
+	let more = false;
+	for (const [atLeast, step] of steps) {
+		const removed = await connections.transaction(async ({ ask }) => {
 			if (onlyErased) return step(ask);
 			const { rows } = await ask('SELECT pg_try_advisory_xact_lock($1) AS mine', [LOCK]);
 			return rows[0].mine ? step(ask) : 0;
 		});
+		count += removed;
+		more ||= removed >= atLeast;
 	}
-	return { count, more: count > 0 };
+	return { count, more };
 }
 
 const ARCHIVES = {

@@ -33,11 +33,14 @@ export class Writer {
 	readonly #rows: RowWrites;
 	readonly #clock: () => number;
 	readonly #slots: number;
+	/** Transactions that may wait for an account that is locked elsewhere: the others go on meanwhile. */
+	readonly #waitingSlots: number;
 	/** Calls by account; accounts in the order in which they began to wait. */
 	readonly #waiting: Group = new Map();
 	readonly #busy = new Set<string>();
 	#count = 0;
 	#running = 0;
+	#runningAlone = 0;
 	#scheduled = false;
 	#idle: (() => void) | undefined;
 
@@ -47,6 +50,7 @@ export class Writer {
 		this.#rows = rows;
 		this.#clock = clock;
 		this.#slots = slots;
+		this.#waitingSlots = Math.max(1, Math.floor(slots / 2));
 	}
 
 	/** Calls that wait for their commit. */
@@ -95,12 +99,16 @@ export class Writer {
 		while (this.#running < this.#slots) {
 			const group = this.#take();
 			if (group.size === 0) return;
+			const [first] = onlyAccount(group);
+			const alone = first.alone ? 1 : 0;
 			this.#running++;
+			this.#runningAlone += alone;
 			for (const accountId of group.keys()) this.#busy.add(accountId);
 			this.#run(group)
 				.catch((error: unknown) => this.#reject(group, error))
 				.finally(() => {
 					this.#running--;
+					this.#runningAlone -= alone;
 					for (const accountId of group.keys()) this.#busy.delete(accountId);
 					if (this.#waiting.size > 0) this.#start();
 				});
@@ -115,6 +123,7 @@ export class Writer {
 			if (calls >= MAX_CALLS || characters >= MAX_CHARACTERS) break;
 			if (this.#busy.has(accountId)) continue;
 			const [first] = jobs as [Job];
+			if (first.alone && this.#runningAlone >= this.#waitingSlots) continue;
 			if (first.alone || !mayShare(first.call)) {
 				if (group.size > 0) continue;
 				// A batch goes by itself; calls whose account was locked go with the others of that account.
@@ -141,7 +150,7 @@ export class Writer {
 			try {
 				return await this.#runOnce(group);
 			} catch (error) {
-				if (error instanceof TakenBack) return this.#resolve(onlyJob(group), error.outcome);
+				if (error instanceof TakenBack) return this.#resolve(onlyAccount(group)[0], error.outcome);
 				if (error instanceof OutcomeUnknown) throw error;
 				if (isRetryable(error) && tries < TRIES) continue;
 				if (isRetryable(error)) throw error;
@@ -202,8 +211,10 @@ function runOf(jobs: readonly Job[]): number {
 	return end === -1 ? jobs.length : end;
 }
 
-function onlyJob(group: Group): Job {
-	return [...group.values()].flat()[0]!;
+/** The calls of a group's first account, which is the only one where they go alone. */
+function onlyAccount(group: Group): [Job, ...Job[]] {
+	const [jobs] = group.values();
+	return jobs as [Job, ...Job[]];
 }
 
 function charactersOf({ operations }: RowsCall): number {
