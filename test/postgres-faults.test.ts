@@ -167,6 +167,31 @@ test('[1.2] an account that another session holds is waited for, then refused; o
 	await assertSound(url);
 });
 
+test('[1.2] however many accounts another session holds, calls of the others are answered first', async () => {
+	const url = await emptyDatabase();
+	const [server] = (await nodes(1, url)) as [TestServer];
+	const held = await Promise.all(Array.from({ length: 8 }, () => signIn(server)));
+	const free = await signIn(server);
+	const blocker = new pg.Client({ connectionString: url });
+	await blocker.connect();
+	await blocker.query('BEGIN');
+	const ids = held.map(({ accountId }) => accountId);
+	await blocker.query('SELECT 1 FROM pumadb.accounts WHERE account_id = ANY($1) FOR UPDATE', [ids]);
+	let answered = 0;
+	const waiting: Promise<unknown>[] = [];
+	for (const { post } of held) {
+		waiting.push(post('/v1/notes', { n: 1 }).then(() => answered++));
+		// One by one, so that each comes alone.
+		await pause(20);
+	}
+	for (let n = 0; n < 5; n++) assertStatus(await free.post('/v1/notes', { n }), 201);
+	assert.equal(answered, 0);
+	await blocker.query('COMMIT');
+	await blocker.end();
+	await Promise.all(waiting);
+	await assertSound(url);
+});
+
 test('[6.7] a call that waits for its turn while its key is revoked changes nothing', async () => {
 	const url = await emptyDatabase();
 	const [server] = (await nodes(1, url)) as [TestServer];

@@ -169,7 +169,8 @@ export class Writer {
 
 	async #runOnce(group: Group): Promise<void> {
 		const calls: AccountCalls[] = [...group].map(([accountId, jobs]) => ({ accountId, calls: jobs }));
-		const skipLocked = calls.length > 1;
+		// Who finds its account locked goes among those that wait, which are kept from taking every slot.
+		const skipLocked = !onlyAccount(group)[0].alone;
 		const outcomes = await this.#connections.transaction((transaction) =>
 			this.#rows.run(transaction, calls, skipLocked),
 		);
