@@ -228,7 +228,7 @@ test('[13.1] export: only a regular file is replaced, nothing beside it is touch
 	const nowhere = join(home.dir, 'no-such-directory', 'all.json');
 	const failed = await home.run(['export', nowhere]);
 	assert.equal(failed.code, 1);
-	assert.equal(failed.err, `pumadb export: ${nowhere} does not exist.\n`);
+	assert.equal(failed.err, `pumadb export: ${join(home.dir, 'no-such-directory')} does not exist.\n`);
 });
 
 test('[13.4] keys: a person lists, makes and revokes them; with --email it is the operator', async () => {
