@@ -228,7 +228,7 @@ test('[13.1] export: only a regular file is replaced, nothing beside it is touch
 	const nowhere = join(home.dir, 'no-such-directory', 'all.json');
 	const failed = await home.run(['export', nowhere]);
 	assert.equal(failed.code, 1);
-	assert.equal(failed.err, `pumadb export: ${nowhere} does not exist.\n`);
+	assert.equal(failed.err, `pumadb export: ${join(home.dir, 'no-such-directory')} does not exist.\n`);
 });
 
 test('[13.4] keys: a person lists, makes and revokes them; with --email it is the operator', async () => {
@@ -250,6 +250,7 @@ test('[13.4] keys: a person lists, makes and revokes them; with --email it is th
 
 test('[13.3] every failure has one sentence and its exit code, as the help lists them', async () => {
 	const nowhere = await deadUrl();
+	for (let twin = 0; twin < 2; twin++) await good(['add', 'twins', 'n:=1']);
 	const id = '0197a1b2-0000-7000-8000-000000000000';
 	const cases: readonly (readonly [
 		code: number,
@@ -265,7 +266,21 @@ test('[13.3] every failure has one sentence and its exit code, as the help lists
 		[2, ['add', 'tasks', 'a:=x'], /not JSON/],
 		[2, ['add', 'tasks', '{"a":'], /not JSON/],
 		[2, ['get', 'tasks', '--limit', 'x'], /--limit must be a whole number/],
-		[2, ['get', 'tasks', '--no-such-flag'], /--no-such-flag/],
+		[
+			2,
+			['get', 'tasks', '--no-such-flag'],
+			/There is no flag --no-such-flag here\. There are: --sort, --limit, --count, --json, --help\./,
+		],
+		[2, ['get', 'tasks', '-x'], /There is no flag -x here/],
+		[
+			2,
+			['get', 'tasks', '--sort', '-created_at'],
+			/: --sort takes a value: where it begins with "-", write --sort=-…$/m,
+		],
+		[2, ['get', 'tasks', '--limit'], /: --limit takes a value, and there is none; see --help\.$/m],
+		[2, ['get', 'tasks', '--count=3'], /: --count takes no value; see --help\.$/m],
+		[1, ['update', 'twins', '--where', 'n:=1', 'a=1'], /matches 2 rows[^\n]*Here that is --all\.$/m],
+		[3, ['tables'], /It is that of PUMADB_API_KEY: set another/, { PUMADB_API_KEY: 'ключ' }],
 		[2, ['get', 'tasks', id, '--count'], /not for one by its id/],
 		[2, ['get', 'tasks', id, '--sort', 'n'], /not for one by its id/],
 		[2, ['get', 'tasks', id, '--limit', '1'], /not for one by its id/],

@@ -176,8 +176,21 @@ function parse(command: Command, args: string[]): { values: Values; positionals:
 		}
 		return { values: values as Values, positionals };
 	} catch (error) {
-		throw error instanceof UsageError ? error : new UsageError(`${(error as Error).message}; see --help.`);
+		throw error instanceof UsageError ? error : new UsageError(wrongFlag(error as NodeJS.ErrnoException, options));
 	}
+}
+
+/** What `parseArgs` refuses, in one sentence; its own messages are written for who wrote the program. */
+function wrongFlag({ code, message }: NodeJS.ErrnoException, options: object): string {
+	const flag = /'(?:-\w, )?(-[^' ]*)/.exec(message)?.[1] ?? 'A flag';
+	if (code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION') {
+		const there = Object.keys(options).map((name) => `--${name}`);
+		return `There is no flag ${flag} here. There are: ${there.join(', ')}. Where it is no flag, write -- before it.`;
+	}
+	if (message.includes('ambiguous')) return `${flag} takes a value: where it begins with "-", write ${flag}=-…`;
+	if (message.includes('argument missing')) return `${flag} takes a value, and there is none; see --help.`;
+	if (message.includes('does not take')) return `${flag} takes no value; see --help.`;
+	return `${message}; see --help.`;
 }
 
 function optionOf(flag: Flag): { type: 'string' | 'boolean'; multiple: boolean } {

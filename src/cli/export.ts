@@ -50,9 +50,11 @@ export async function exportTables(values: Values, [file]: readonly string[], ar
 
 /** The system's error, with the file that was asked for in place of the one that stands for it. */
 function named(error: unknown, partial: string, file: string): unknown {
-	const { syscall, message } = error as NodeJS.ErrnoException;
+	const { code, syscall, message } = error as NodeJS.ErrnoException;
 	if (syscall === undefined) return error;
-	return Object.assign(error as Error, { path: file, message: message.replaceAll(partial, file) });
+	// A file that is made need not be there, but its directory.
+	const path = code === 'ENOENT' ? dirname(file) : file;
+	return Object.assign(error as Error, { path, message: message.replaceAll(partial, file) });
 }
 
 /** The export's bytes. @throws PumaError connection_failed where they end too early */

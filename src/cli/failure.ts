@@ -8,7 +8,7 @@ import { visible, visibleJson } from './visible.ts';
 /** Tells of a failure in a sentence, and answers the exit code. */
 export function tellFailure(words: string, thrown: unknown, values: Values, around: Surroundings): number {
 	const error = around.stopped.aborted && !(thrown instanceof Interrupted) ? new Interrupted('Stopped.') : thrown;
-	const message = `${messageOf(error)}${hintOf(error, around)}`;
+	const message = `${messageOf(error)}${hintOf(error, words, around)}`;
 	if (values.json) {
 		const body = stringifyExact({ error: { code: codeOf(error), message, details: detailsOf(error) } });
 		around.stderr.write(`${visibleJson(body)}\n`);
@@ -16,9 +16,11 @@ export function tellFailure(words: string, thrown: unknown, values: Values, arou
 	return exitCodeOf(error);
 }
 
-/** Where a key comes from that the server does not know, and how to get another. */
-function hintOf(error: unknown, { env }: Surroundings): string {
-	if (!(error instanceof PumaError) || error.status !== 401 || error.code !== 'invalid_api_key') return '';
+/** What a person does about it here: where a key comes from that does not work, and how to get another; which flag it takes. */
+function hintOf(error: unknown, words: string, { env }: Surroundings): string {
+	if (!(error instanceof PumaError)) return '';
+	if (error.code === 'multiple_matches' && words === 'update') return ' Here that is --all.';
+	if (error.code !== 'invalid_api_key') return '';
 	return env.PUMADB_API_KEY?.trim()
 		? ' It is that of PUMADB_API_KEY: set another, or unset it and run "pumadb login".'
 		: ' Run "pumadb login" to get another.';

@@ -55,7 +55,7 @@ export function readGroups(source: Source, options: ReadOptions): Group[] {
 		case 'memory':
 			return readMemory(source, options);
 		case 'json': {
-			const value = parsed(source.text, source.name);
+			const value = parsedDocument(source.text, source.name);
 			const { tables, rows } = (isObject(value) ? value : {}) as { tables?: unknown; rows?: unknown };
 			if (isObject(tables)) return readExport(tables, options);
 			return into(rowsIn(rows ?? value, source.name));
@@ -211,6 +211,25 @@ function parsed(text: string, what: string): unknown {
 		if (error instanceof PumaError)
 			throw new PumaError(error.code, `${what}: ${error.message}`, { details: error.details });
 		throw error;
+	}
+}
+
+/**
+ * The same of a document with many rows. A number that a double does not hold is left as what no row may have, a bigint or Infinity,
+ * so that the check of the rows names the row and the member; one that underflows has nothing to be left as, and is refused here.
+ */
+function parsedDocument(text: string, what: string): unknown {
+	try {
+		return parsed(text, what);
+	} catch (error) {
+		if (!(error instanceof PumaError) || error.code !== 'number_not_exact') throw error;
+		return JSON.parse(text, (_: string, value: unknown, context?: { readonly source?: string }) => {
+			if (typeof value !== 'number') return value;
+			const source = context!.source!;
+			if (Number.isFinite(value) && !Number.isSafeInteger(value) && /^-?\d+$/.test(source)) return BigInt(source);
+			if (value === 0) parsed(source, what);
+			return value;
+		});
 	}
 }
 

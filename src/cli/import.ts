@@ -30,7 +30,7 @@ export async function importRows(values: Values, [file]: readonly string[], arou
 	const groups = readGroups(source, options);
 	const account = accountOf(around);
 	const tell = tellWait(around);
-	const progress = { current: undefined as Progress | undefined, done: 0 };
+	const progress = { current: undefined as Progress | undefined, done: 0, sent: 0 };
 	/** May what was sent last be stored, though that was not answered? */
 	let doubt = false;
 	const puma = connect(around, {
@@ -82,7 +82,8 @@ export async function importRows(values: Values, [file]: readonly string[], arou
 	try {
 		for (const batch of batchesOf(plan.rows, progress.done, limits.maxBatchOperations ?? 100)) {
 			progress.current.show(progress.done);
-			journal.write(state(progress.done + batch.length));
+			progress.sent = progress.done + batch.length;
+			journal.write(state(progress.sent));
 			await sendBatch(puma, batch, entry);
 			progress.done += batch.length;
 		}
@@ -90,7 +91,7 @@ export async function importRows(values: Values, [file]: readonly string[], arou
 		progress.current.clear();
 		if (error instanceof PumaError) doubt = error.maybeDone;
 		if (!doubt) journal.write(state(progress.done));
-		throw stopped(error, progress.done, plan.rows.length, around);
+		throw stopped(error, progress.done, doubt ? progress.sent - progress.done : 0, plan.rows.length, around);
 	}
 	progress.current.clear();
 	journal.end(state(progress.done));
@@ -258,8 +259,9 @@ async function sendBatch(puma: Puma, rows: readonly PlannedRow[], entry: Journal
 }
 
 /** What to say of an import that did not come to its end: how far it came, and how it goes on. */
-function stopped(error: unknown, done: number, total: number, around: Surroundings): unknown {
-	const state = `${done} of ${counted(total, 'row')} are stored. Run the same command again to go on; nothing is stored twice.`;
+function stopped(error: unknown, done: number, doubtful: number, total: number, around: Surroundings): unknown {
+	const perhaps = doubtful > 0 ? `, and perhaps the next ${doubtful}, which were not answered` : '';
+	const state = `${done} of ${counted(total, 'row')} are stored${perhaps}. Run the same command again to go on; nothing is stored twice.`;
 	if (around.stopped.aborted) return new Interrupted(`Stopped. ${state}`);
 	if (error instanceof PumaError) return new PumaError(error.code, `${error.message} ${state}`, error);
 	return error;
