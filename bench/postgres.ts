@@ -60,7 +60,7 @@ async function together(servers: readonly Measured[], requests: readonly string[
 }
 
 const cluster = await startCluster({ fsync: 'on', shared_buffers: '256MB', max_wal_size: '4GB' });
-const postmaster = await parentOfBackend();
+const postmaster = await firstProcess();
 const start = (env: Readonly<Record<string, string>> = {}): Promise<Measured> =>
 	startPumadb(home, {
 		PUMADB_DATABASE_URL: cluster.url,
@@ -70,9 +70,9 @@ const start = (env: Readonly<Record<string, string>> = {}): Promise<Measured> =>
 	});
 
 /** The process that all of the database's processes come from. */
-async function parentOfBackend(): Promise<string> {
-	const [{ pid }] = await query(cluster.url, 'SELECT pg_backend_pid() AS pid');
-	return /^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]!;
+async function firstProcess(): Promise<string> {
+	const [{ file }] = await query(cluster.url, `SELECT pg_read_file('postmaster.pid') AS file`);
+	return /^\d+/.exec(file)![0];
 }
 
 /** CPU seconds of the database so far, of processes that have ended too. */
