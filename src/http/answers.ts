@@ -53,8 +53,9 @@ export class Answers {
 		headers.push('Content-Length', String(length));
 		response.writeHead(status, headers);
 		response.cork();
-		for (const part of parts) response.write(part);
-		response.end();
+		const last = parts.length - 1;
+		for (let i = 0; i < last; i++) response.write(parts[i]!);
+		response.end(parts[last]);
 		this.#onAnswered(exchange, status);
 	}
 

@@ -24,7 +24,12 @@ export class Protocol {
 	readonly #tools: ReadonlyMap<string, Tool>;
 	/** Members of answers that never change, built once they are asked for: the server's own URL is known late. */
 	readonly #lists = new Map<Era, Buffer>();
+	readonly #rests: Readonly<Record<Era, WeakMap<Buffer, Buffer>>> = {
+		stateless: new WeakMap(),
+		handshake: new WeakMap(),
+	};
 	#identity: string | undefined;
+	#stateless: string | undefined;
 
 	/**
 	 * @param links is there a server that shows what is behind links?
@@ -105,18 +110,32 @@ export class Protocol {
 
 	/** @param members JSON text; none where it is empty. @param meta members of `_meta`, as JSON text. */
 	#result(id: string, era: Era, members: string | Buffer, meta = ''): Reply {
-		const metas =
-			era === 'stateless' ? joined(`"io.modelcontextprotocol/serverInfo":${this.#serverInfo()}`, meta) : meta;
-		const first = joined(
-			era === 'stateless' ? '"resultType":"complete"' : '',
-			metas === '' ? '' : `"_meta":{${metas}}`,
-		);
 		const head = `{"jsonrpc":"2.0","id":${id},"result":{`;
-		const body =
-			typeof members === 'string'
-				? `${head}${joined(first, members)}}}`
-				: [first === '' ? head : `${head}${first},`, members, '}}'];
+		const first = this.#first(era, meta);
+		if (typeof members === 'string') {
+			const comma = first === '' || members === '' ? '' : ',';
+			return { status: 200, body: `${head}${first}${comma}${members}}}`, rate: undefined };
+		}
+		const body = meta === '' ? [head, this.#rest(era, members, first)] : [`${head}${first},`, members, '}}'];
 		return { status: 200, body, rate: undefined };
+	}
+
+	/** The members that a result of this era begins with, as JSON text. */
+	#first(era: Era, meta: string): string {
+		if (era === 'handshake') return meta === '' ? '' : `"_meta":{${meta}}`;
+		this.#stateless ??= `"resultType":"complete","_meta":{"io.modelcontextprotocol/serverInfo":${this.#serverInfo()}`;
+		return meta === '' ? `${this.#stateless}}` : `${this.#stateless},${meta}}`;
+	}
+
+	/** All of a message behind its head, made once for members that are kept as bytes: to join them costs more than to send them. */
+	#rest(era: Era, members: Buffer, first: string): Buffer {
+		const rests = this.#rests[era];
+		let rest = rests.get(members);
+		if (rest === undefined) {
+			rest = Buffer.concat([Buffer.from(first === '' ? '' : `${first},`), members, Buffer.from('}}')]);
+			rests.set(members, rest);
+		}
+		return rest;
 	}
 
 	#toolList(era: Era): Buffer {
@@ -163,10 +182,6 @@ const VERSION: string = JSON.parse(readFileSync(join(import.meta.dirname, '../..
 
 /** Lists change with the server's version and settings only, and are the same for every caller of one server. */
 const CACHED = '"ttlMs":300000,"cacheScope":"private"';
-
-function joined(...members: readonly string[]): string {
-	return members.filter((text) => text !== '').join(',');
-}
 
 function listed({ name, title, description, inputSchema, outputSchema, annotations }: Tool): object {
 	return { name, title, description, inputSchema, outputSchema, annotations: { title, ...annotations } };
