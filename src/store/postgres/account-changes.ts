@@ -1,7 +1,4 @@
-import type { JsonObject } from '../../domain/json.ts';
-import { parseJson } from '../../domain/json-text.ts';
 import { identityOf } from '../../domain/row.ts';
-import { rowKey } from '../../domain/value.ts';
 import {
 	type Change,
 	type KeptAnswer,
@@ -14,6 +11,7 @@ import type { WriteLimits } from '../../limits.ts';
 import type { Account, Table } from './account-lock.ts';
 import type { Changes } from './changes.ts';
 import type { Transaction } from './connections.ts';
+import { type Entry, entriesOf } from './entries.ts';
 import type { FoundRow } from './finder.ts';
 
 /** Archived things looked at in one step of making room. */
@@ -93,17 +91,16 @@ export class AccountChanges {
 	}
 
 	/** Entries of a row that came, changed or went. */
-	#index(table: Table, id: string, before: string | undefined, after: string | undefined): void {
-		if (table.indexes.length === 0) return;
-		const old = before === undefined ? undefined : (parseJson(before) as JsonObject);
-		const fresh = after === undefined ? undefined : (parseJson(after) as JsonObject);
-		for (const { indexNo, members, builtThrough } of table.indexes) {
-			if (builtThrough !== null && id > builtThrough) continue;
-			const oldKey = old === undefined ? undefined : rowKey(old, members);
-			const freshKey = fresh === undefined ? undefined : rowKey(fresh, members);
-			if (oldKey !== undefined && freshKey !== undefined && Buffer.compare(oldKey, freshKey) === 0) continue;
-			if (oldKey !== undefined) this.#changes.add('dropEntry', this.#account.id, indexNo, oldKey, id);
-			if (freshKey !== undefined) this.#changes.add('putEntry', this.#account.id, indexNo, freshKey, id);
+	#index({ indexes }: Table, id: string, before: string | undefined, after: string | undefined): void {
+		const old = entriesOf(indexes, id, before);
+		const fresh = entriesOf(indexes, id, after);
+		const has = (entries: readonly Entry[], { indexNo, key }: Entry): boolean =>
+			entries.some((entry) => entry.indexNo === indexNo && Buffer.compare(entry.key, key) === 0);
+		for (const entry of old) {
+			if (!has(fresh, entry)) this.#changes.add('dropEntry', this.#account.id, entry.indexNo, entry.key, id);
+		}
+		for (const entry of fresh) {
+			if (!has(old, entry)) this.#changes.add('putEntry', this.#account.id, entry.indexNo, entry.key, id);
 		}
 	}
 

@@ -23,8 +23,10 @@ export interface Account {
 	readonly now: number;
 	readonly ids: IdSequence;
 	readonly tables: Map<string, Table>;
-	/** Keys, grants and sessions that calls came with and that have ended since. */
-	readonly endedKeys: ReadonlySet<string>;
+	/** Keys, grants and sessions that calls came with, by whether they have not ended since. */
+	readonly keys: ReadonlyMap<string, boolean>;
+	/** Moves on when a key ends or a member index changes ({@link endEpoch}). */
+	readonly epoch: number;
 	lastId: string | null;
 	seq: number;
 	usage: Omit<Usage, 'tableRows'>;
@@ -63,7 +65,7 @@ export async function lockAccounts(
 	]);
 	const [accountRows, tableRows] = await Promise.all([
 		ask(
-			`SELECT account_id, tables, bytes, version_bytes, kept_bytes, last_id, seq, clock FROM pumadb.accounts
+			`SELECT account_id, tables, bytes, version_bytes, kept_bytes, last_id, seq, clock, epoch FROM pumadb.accounts
 				WHERE account_id = ANY($1::text[]) ORDER BY account_id FOR UPDATE ${skipLocked ? 'SKIP LOCKED' : ''}`,
 			[group.map(({ accountId }) => accountId)],
 		),
@@ -77,9 +79,9 @@ export async function lockAccounts(
 		),
 	]);
 	const calls = new Map(group.map((one) => [one.accountId, one.calls]));
-	const endedKeys = new Map<string, Set<string>>();
+	const keys = new Map(group.map(({ accountId }) => [accountId, new Map<string, boolean>()]));
 	for (const { account_id: accountId, key_id: keyId, live } of tableRows.rows) {
-		if (!live) endedKeys.set(accountId, (endedKeys.get(accountId) ?? new Set()).add(keyId));
+		if (keyId !== null) keys.get(accountId)!.set(keyId, live);
 	}
 	const accounts = new Map<string, Account>();
 	for (const row of accountRows.rows) {
@@ -88,7 +90,8 @@ export async function lockAccounts(
 			now: Math.max(row.clock, ...calls.get(row.account_id)!.map(({ now }) => now)),
 			ids: new IdSequence(row.last_id ?? undefined),
 			tables: new Map(),
-			endedKeys: endedKeys.get(row.account_id) ?? NONE,
+			keys: keys.get(row.account_id)!,
+			epoch: row.epoch,
 			lastId: row.last_id,
 			seq: row.seq,
 			usage: {
@@ -108,5 +111,3 @@ export async function lockAccounts(
 	}
 	return accounts;
 }
-
-const NONE: ReadonlySet<string> = new Set();

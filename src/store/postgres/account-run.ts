@@ -128,7 +128,7 @@ export class AccountRun {
 		for (const one of found) {
 			if (this.done || this.#stale) return;
 			const { call } = this.#calls[this.#call]!;
-			if (call.keyId !== undefined && this.#account!.endedKeys.has(call.keyId)) this.#refuseCall(call);
+			if (call.keyId !== undefined && !this.#account!.keys.get(call.keyId)) this.#refuseCall(call);
 			else await this.#decideOne(call, call.operations[this.#operation]!, await one, kept);
 		}
 	}

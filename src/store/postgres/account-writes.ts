@@ -17,6 +17,7 @@ import { stamp } from '../../domain/row.ts';
 import { Refusal } from '../../errors.ts';
 import { MAX_LIVE_LINKS, type WriteLimits } from '../../limits.ts';
 import type { Ask, Connections, Result } from './connections.ts';
+import { endEpoch } from './epochs.ts';
 import { isRetryable, refusalOf } from './faults.ts';
 import { endGrant, GrantWrites } from './grant-writes.ts';
 import { keysOf } from './keys.ts';
@@ -220,6 +221,7 @@ class Command {
 			accountId,
 			secretHash,
 		);
+		if (rows.length > 0) await endEpoch(this.#ask, accountId);
 		return { count: rows.length, revoked: rows.map((row) => row.session_id as string) };
 	}
 
@@ -274,9 +276,13 @@ class Command {
 			keyId,
 			stamp(this.#now),
 		);
-		// They died with the key, and must not take the places of live ones.
-		if (count) await this.#do('DELETE FROM pumadb.links WHERE account_id = $1 AND key_id = $2', accountId, keyId);
-		return { count: count ?? 0, revoked: count ? [keyId] : [] };
+		if (!count) return { count: 0, revoked: [] };
+		await Promise.all([
+			endEpoch(this.#ask, accountId),
+			// They died with the key, and must not take the places of live ones.
+			this.#do('DELETE FROM pumadb.links WHERE account_id = $1 AND key_id = $2', accountId, keyId),
+		]);
+		return { count, revoked: [keyId] };
 	}
 
 	async #createLink(command: Extract<AccountCommand, { command: 'createLink' }>): Promise<AccountDone> {

@@ -27,6 +27,7 @@ import {
 } from '../../limits.ts';
 import { authorizationOf, clientByFingerprint } from './clients.ts';
 import type { Ask, Row } from './connections.ts';
+import { endEpoch } from './epochs.ts';
 
 type Of<C extends GrantCommand['command']> = Extract<GrantCommand, { command: C }>;
 
@@ -329,6 +330,7 @@ export async function endGrant(ask: Ask, accountId: string, grantId: string): Pr
 		ask('DELETE FROM pumadb.codes WHERE account_id = $1 AND grant_id = $2', values),
 		ask('DELETE FROM pumadb.links WHERE account_id = $1 AND key_id = $2', values),
 		ask('DELETE FROM pumadb.grants WHERE account_id = $1 AND grant_id = $2', values),
+		endEpoch(ask, accountId),
 	]);
 	return gone.rowCount === 0 ? [] : [grantId];
 }

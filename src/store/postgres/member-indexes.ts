@@ -4,6 +4,7 @@ import { rowKey } from '../../domain/value.ts';
 import { INDEX_STEP, type KnownIndex, newIndex, USE_NOTED_EVERY_MS } from '../index-policy.ts';
 import { Changes } from './changes.ts';
 import type { Ask, Connections, Transaction } from './connections.ts';
+import { endEpoch } from './epochs.ts';
 import type { IndexHints, TableOf } from './finder.ts';
 
 /** Indexes that may wait to be made on this node: those that are wanted still are wanted again. */
@@ -100,6 +101,7 @@ export class MemberIndexes implements IndexHints {
 			]);
 		}
 		const indexNo = locked.rows[0].index_no + 1;
+		await endEpoch(ask, accountId);
 		send('UPDATE pumadb.accounts SET index_no = $2 WHERE account_id = $1', [accountId, indexNo]);
 		send(
 			`INSERT INTO pumadb.member_indexes (account_id, index_no, table_name, members, state, built_through, used_at)
@@ -130,6 +132,7 @@ async function build(
 	}
 	changes.send(transaction);
 	const more = rows.length === INDEX_STEP;
+	await endEpoch(ask, accountId);
 	send(
 		'UPDATE pumadb.member_indexes SET state = $3, built_through = $4::uuid WHERE account_id = $1 AND index_no = $2',
 		[accountId, indexNo, more ? 'building' : 'ready', more ? rows.at(-1).id : null],

@@ -1,13 +1,18 @@
 import type { WriteLimits } from '../../limits.ts';
 import type { RowsOutcome } from '../seam.ts';
-import { type AccountCalls, lockAccounts } from './account-lock.ts';
+import { type Account, type AccountCalls, lockAccounts } from './account-lock.ts';
 import { AccountRun } from './account-run.ts';
 import { Changes } from './changes.ts';
 import type { Transaction } from './connections.ts';
 import type { Finder } from './finder.ts';
 
-/** One outcome a call; undefined where the account's row was locked by somebody else. */
-export type GroupOutcomes = ReadonlyMap<string, readonly RowsOutcome[] | undefined>;
+/** What became of a group of calls. */
+export interface GroupOutcomes {
+	/** One outcome a call; undefined where the account's row was locked by somebody else. */
+	readonly outcomes: ReadonlyMap<string, readonly RowsOutcome[] | undefined>;
+	/** The accounts that were locked, as the transaction leaves them. */
+	readonly accounts: Iterable<Account>;
+}
 
 export interface RowWritesOptions {
 	readonly limits: WriteLimits;
@@ -43,6 +48,9 @@ export class RowWrites {
 		}
 		for (const run of runs) run.save();
 		changes.send(transaction);
-		return new Map(runs.map(({ accountId, outcomes, missing }) => [accountId, missing ? undefined : outcomes]));
+		return {
+			outcomes: new Map(runs.map(({ accountId, outcomes, missing }) => [accountId, missing ? undefined : outcomes])),
+			accounts: accounts.values(),
+		};
 	}
 }

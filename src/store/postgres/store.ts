@@ -8,8 +8,10 @@ import { Connections } from './connections.ts';
 import { ConnectionLost, refusalOf } from './faults.ts';
 import { Finder } from './finder.ts';
 import { findFaults } from './invariants.ts';
+import { KnownAccounts } from './known-accounts.ts';
 import { MemberIndexes } from './member-indexes.ts';
 import { migrate, requireCurrent, requireMoved } from './migrate.ts';
+import { PlainAdds } from './plain-adds.ts';
 import { PostgresReader } from './reader.ts';
 import { RowWrites } from './row-writes.ts';
 import { SharedWindows } from './shared-windows.ts';
@@ -71,7 +73,12 @@ export class PostgresStore implements Store {
 		const half = Math.max(1, Math.floor(connections.transactions / 2));
 		const quarter = Math.max(1, Math.floor(half / 2));
 		this.read = new PostgresReader(connections, finder, quarter);
-		this.#writer = new Writer(connections, new RowWrites({ limits, finder }), clock, half);
+		const known = new KnownAccounts();
+		this.#writer = new Writer({
+			...{ connections, known, clock, slots: half },
+			rows: new RowWrites({ limits, finder }),
+			plain: new PlainAdds(connections, known, limits),
+		});
 		this.#accounts = new AccountWrites(connections, limits, quarter);
 		this.#timers = [
 			setInterval(() => this.#noteUsedKeys(), KEY_USE_NOTED_EVERY_MS),

@@ -2,6 +2,7 @@ import type { AccountDone } from '../../accounts/rules.ts';
 import { versionsKeptSince } from '../../domain/writes.ts';
 import { DAY_MS, KEPT_ANSWER_MS, type WriteLimits } from '../../limits.ts';
 import type { Ask, Connections } from './connections.ts';
+import { endEpoch } from './epochs.ts';
 import { sweepGrants } from './grant-writes.ts';
 import { dropSome } from './member-indexes.ts';
 
@@ -108,6 +109,7 @@ async function sweepTables(ask: Ask): Promise<number> {
 		[locked.rows.map((row) => row.account_id)],
 	);
 	for (const { account_id: accountId, name } of gone.rows) {
+		await endEpoch(ask, accountId);
 		await ask(`UPDATE pumadb.member_indexes SET state = 'dropping' WHERE account_id = $1 AND table_name = $2`, [
 			accountId,
 			name,

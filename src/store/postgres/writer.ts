@@ -4,12 +4,17 @@ import type { AccountCalls, TimedCall } from './account-lock.ts';
 import { mayShare, NeedsAlone, TakenBack } from './account-run.ts';
 import type { Connections } from './connections.ts';
 import { isRetryable, OutcomeUnknown, refusalOf } from './faults.ts';
+import type { KnownAccounts } from './known-accounts.ts';
+import type { PlainAdds } from './plain-adds.ts';
 import type { RowWrites } from './row-writes.ts';
 
 /** Calls that may wait before further ones are refused. */
 const MAX_WAITING = 20_000;
 /** What one transaction takes at most: it stays short, and so do the locks that it holds. */
 const MAX_CALLS = 64;
+const MAX_PLAIN_CALLS = 256;
+/** Statements of plain adds on their way at once: the fewer there are, the more calls share each. */
+const PLAIN_AT_ONCE = 2;
 const MAX_CHARACTERS = 4_000_000;
 /** How often a group is tried that the database took back for another's sake, or whose connection was gone. */
 const TRIES = 3;
@@ -17,11 +22,27 @@ const TRIES = 3;
 interface Job extends TimedCall {
 	readonly resolve: (outcome: RowsOutcome) => void;
 	readonly reject: (error: unknown) => void;
-	/** Its account was locked elsewhere: it waits for the lock, in a transaction without other accounts. */
-	alone: boolean;
+	/**
+	 * How it goes: `plain` with other plain adds, in a statement that loads nothing; `locked` with other calls; `alone` because its
+	 * account was locked elsewhere: it waits for the lock, in a transaction without other accounts.
+	 */
+	way: 'plain' | 'locked' | 'alone';
 }
 
+/** Calls that go together, by account: all of them the same way. */
 type Group = Map<string, Job[]>;
+
+export interface WriterOptions {
+	readonly connections: Connections;
+	readonly rows: RowWrites;
+	readonly plain: PlainAdds;
+	/** Told of accounts as they are left. */
+	readonly known: KnownAccounts;
+	/** Milliseconds since the epoch. */
+	readonly clock: () => number;
+	/** Transactions of rows at once. */
+	readonly slots: number;
+}
 
 /**
  * Writes of rows on this node. Calls that wait together share a transaction, whatever their accounts; while some transactions are
@@ -29,10 +50,7 @@ type Group = Map<string, Job[]>;
  * and not in the database.
  */
 export class Writer {
-	readonly #connections: Connections;
-	readonly #rows: RowWrites;
-	readonly #clock: () => number;
-	readonly #slots: number;
+	readonly #options: WriterOptions;
 	/** Transactions that may wait for an account that is locked elsewhere: the others go on meanwhile. */
 	readonly #waitingSlots: number;
 	/** Calls by account; accounts in the order in which they began to wait. */
@@ -41,16 +59,13 @@ export class Writer {
 	#count = 0;
 	#running = 0;
 	#runningAlone = 0;
+	#runningPlain = 0;
 	#scheduled = false;
 	#idle: (() => void) | undefined;
 
-	/** @param slots transactions of rows at once. */
-	constructor(connections: Connections, rows: RowWrites, clock: () => number, slots: number) {
-		this.#connections = connections;
-		this.#rows = rows;
-		this.#clock = clock;
-		this.#slots = slots;
-		this.#waitingSlots = Math.max(1, Math.floor(slots / 2));
+	constructor(options: WriterOptions) {
+		this.#options = options;
+		this.#waitingSlots = Math.max(1, Math.floor(options.slots / 2));
 	}
 
 	/** Calls that wait for their commit. */
@@ -65,7 +80,8 @@ export class Writer {
 		}
 		return new Promise((resolve, reject) => {
 			this.#count++;
-			this.#put({ call, now: this.#clock(), resolve, reject, alone: false });
+			const way = this.#options.plain.takes(call) ? 'plain' : 'locked';
+			this.#put({ call, now: this.#options.clock(), resolve, reject, way });
 			this.#schedule();
 		});
 	}
@@ -96,41 +112,52 @@ export class Writer {
 	}
 
 	#start(): void {
-		while (this.#running < this.#slots) {
+		while (this.#running < this.#options.slots) {
 			const group = this.#take();
 			if (group.size === 0) return;
-			const [first] = onlyAccount(group);
-			const alone = first.alone ? 1 : 0;
-			this.#running++;
-			this.#runningAlone += alone;
-			for (const accountId of group.keys()) this.#busy.add(accountId);
+			const { way } = onlyAccount(group)[0];
+			this.#note(group, way, 1);
 			this.#run(group)
 				.catch((error: unknown) => this.#reject(group, error))
 				.finally(() => {
-					this.#running--;
-					this.#runningAlone -= alone;
-					for (const accountId of group.keys()) this.#busy.delete(accountId);
+					this.#note(group, way, -1);
 					if (this.#waiting.size > 0) this.#start();
 				});
 		}
 	}
 
+	/** Notes that a group begins, or ends. */
+	#note(group: Group, way: Job['way'], change: 1 | -1): void {
+		this.#running += change;
+		if (way === 'alone') this.#runningAlone += change;
+		if (way === 'plain') this.#runningPlain += change;
+		for (const accountId of group.keys()) {
+			if (change === 1) this.#busy.add(accountId);
+			else this.#busy.delete(accountId);
+		}
+	}
+
 	#take(): Group {
 		const group: Group = new Map();
+		let way: Job['way'] | undefined;
 		let calls = 0;
 		let characters = 0;
 		for (const [accountId, jobs] of this.#waiting) {
-			if (calls >= MAX_CALLS || characters >= MAX_CHARACTERS) break;
+			const most = way === 'plain' ? MAX_PLAIN_CALLS : MAX_CALLS;
+			if (calls >= most || characters >= MAX_CHARACTERS) break;
 			if (this.#busy.has(accountId)) continue;
 			const [first] = jobs as [Job];
-			if (first.alone && this.#runningAlone >= this.#waitingSlots) continue;
-			if (first.alone || !mayShare(first.call)) {
+			if (way !== undefined && first.way !== way) continue;
+			if (first.way === 'alone' && this.#runningAlone >= this.#waitingSlots) continue;
+			if (first.way === 'plain' && this.#runningPlain >= PLAIN_AT_ONCE) continue;
+			if (first.way === 'alone' || !mayShare(first.call)) {
 				if (group.size > 0) continue;
 				// A batch goes by itself; calls whose account was locked go with the others of that account.
 				group.set(accountId, this.#takeFrom(accountId, jobs, Math.min(MAX_CALLS, Math.max(1, runOf(jobs)))));
 				break;
 			}
-			const room = Math.min(runOf(jobs), MAX_CALLS - calls);
+			way = first.way;
+			const room = Math.min(runOf(jobs), (way === 'plain' ? MAX_PLAIN_CALLS : MAX_CALLS) - calls);
 			const taken = this.#takeFrom(accountId, jobs, room);
 			group.set(accountId, taken);
 			calls += taken.length;
@@ -159,6 +186,7 @@ export class Writer {
 				if (!(error instanceof NeedsAlone) && refusalOf(error, 'write').code === 'storage_unavailable') throw error;
 				// One call's fault must not fail its neighbours: each is tried on its own.
 				for (const job of jobs) {
+					job.way = 'locked';
 					const alone: Group = new Map([[job.call.accountId, [job]]]);
 					await this.#run(alone).catch((failure: unknown) => this.#reject(alone, failure));
 				}
@@ -168,24 +196,40 @@ export class Writer {
 	}
 
 	async #runOnce(group: Group): Promise<void> {
+		const { connections, rows, plain, known } = this.#options;
 		const calls: AccountCalls[] = [...group].map(([accountId, jobs]) => ({ accountId, calls: jobs }));
+		const { way } = onlyAccount(group)[0];
+		if (way === 'plain') {
+			const outcomes = await plain.run(calls);
+			for (const [accountId, jobs] of group) {
+				const left = jobs.filter((job, i) => !this.#resolveIf(job, outcomes.get(accountId)![i]));
+				if (left.length > 0) this.#again(accountId, left, 'locked');
+			}
+			return;
+		}
 		// Who finds its account locked goes among those that wait, which are kept from taking every slot.
-		const skipLocked = !onlyAccount(group)[0].alone;
-		const outcomes = await this.#connections.transaction((transaction) =>
-			this.#rows.run(transaction, calls, skipLocked),
+		const skipLocked = way !== 'alone';
+		const { outcomes, accounts } = await connections.transaction((transaction) =>
+			rows.run(transaction, calls, skipLocked),
 		);
+		for (const account of accounts) known.learn(account);
 		for (const [accountId, jobs] of group) {
 			const answered = outcomes.get(accountId);
 			if (answered !== undefined) for (const [i, job] of jobs.entries()) this.#resolve(job, answered[i]!);
-			else if (skipLocked) this.#again(accountId, jobs);
+			else if (skipLocked) this.#again(accountId, jobs, 'alone');
 			else for (const job of jobs) this.#resolve(job, accountGone());
 		}
 	}
 
 	/** Puts calls back, before those that came after them. */
-	#again(accountId: string, jobs: readonly Job[]): void {
-		for (const job of jobs) job.alone = true;
+	#again(accountId: string, jobs: readonly Job[], way: Job['way']): void {
+		for (const job of jobs) job.way = way;
 		this.#waiting.set(accountId, [...jobs, ...(this.#waiting.get(accountId) ?? [])]);
+	}
+
+	#resolveIf(job: Job, outcome: RowsOutcome | undefined): boolean {
+		if (outcome !== undefined) this.#resolve(job, outcome);
+		return outcome !== undefined;
 	}
 
 	#resolve(job: Job, outcome: RowsOutcome): void {
@@ -206,9 +250,10 @@ export class Writer {
 	}
 }
 
-/** How many calls from the first on may share a transaction. */
+/** How many calls from the first on may share a transaction, the way of the first: every call may go the way of the locked ones. */
 function runOf(jobs: readonly Job[]): number {
-	const end = jobs.findIndex(({ call }) => !mayShare(call));
+	const plain = jobs[0]!.way === 'plain';
+	const end = jobs.findIndex(({ call, way }) => !mayShare(call) || (plain && way !== 'plain'));
 	return end === -1 ? jobs.length : end;
 }
 

@@ -1,0 +1,3 @@
+-- Moves on whenever a key of the account ends or its member indexes change: what a node remembers of them holds for as long as
+-- this stands still (known-accounts.ts).
+ALTER TABLE pumadb.accounts ADD COLUMN epoch bigint NOT NULL DEFAULT 0;
