@@ -69,9 +69,16 @@ export function identityOf(row: RowText): RowIdentity {
 	};
 }
 
-/** The stamp of a moment, in milliseconds since the epoch. */
+let stamped = 0;
+let lastStamp = new Date(0).toISOString();
+
+/** The stamp of a moment, in milliseconds since the epoch. The last one is kept: rows of one moment are many. */
 export function stamp(now: number): string {
-	return new Date(now).toISOString();
+	if (now !== stamped) {
+		lastStamp = new Date(now).toISOString();
+		stamped = now;
+	}
+	return lastStamp;
 }
 
 /** The stamp of a change: never before the one it follows, whatever the clock does. */

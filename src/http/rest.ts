@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 import { type Awaitable, then } from '../awaitable.ts';
 import { JsonDocument } from '../domain/json.ts';
-import { Refusal } from '../errors.ts';
+import { naturalStatus, Refusal } from '../errors.ts';
 import { OPERATIONS } from '../generated/operations.ts';
 import { maxBodyBytes } from '../limits.ts';
 import type { Caller, Client, Input, OperationId } from '../operations/context.ts';
@@ -30,6 +30,8 @@ export interface Mount {
 	has(operation: Operation): boolean;
 	/** Who calls. Asked again once a body has arrived. @throws Refusal */
 	authenticate(request: IncomingMessage): Awaitable<Caller>;
+	/** Who calls, if that was known before and the operation's write judges it again. */
+	lastCaller?(request: IncomingMessage, operation: OperationId): Caller | undefined;
 	/** What to call the caller in a sentence that says that it called too often. */
 	readonly caller: string;
 	/** Headers of every answer, names and values in turn. */
@@ -42,6 +44,7 @@ export function apiMount(gate: Gate): Mount {
 		prefix: '',
 		has: () => true,
 		authenticate: (request) => gate.authenticate(request.headers.authorization),
+		lastCaller: (request, operation) => gate.lastCaller(operation, request.headers.authorization),
 		caller: 'This API key',
 		headers: [],
 	};
@@ -74,28 +77,50 @@ function handlerOf(operation: Operation, { gate, answers, budget, trustProxy }: 
 			then(gate.run(id, inputOf(exchange, operation, client, bytes)), (answer) =>
 				answers.answer(exchange, success, answer),
 			);
-		const read = (client: Client | undefined): Promise<void> => {
+		/** @param judged the write judges the caller. */
+		const read = async (client: Client | undefined, judged: boolean): Promise<void> => {
 			const known = watchCaller(gate.context.store.read);
-			return readBody(request, maxBytes, budget).then(({ bytes, release }) => {
-				const runNow = (): Awaitable<void> => run(client, bytes);
-				const done = (async () => (open || known() ? runNow() : then(mount.authenticate(request), runNow)))();
-				return done.finally(release);
-			});
+			const { bytes, release } = await readBody(request, maxBytes, budget);
+			try {
+				if (!judged && !known()) await mount.authenticate(request);
+				await run(client, bytes);
+			} finally {
+				release();
+			}
 		};
 		if (open) {
 			const client = clientOf(request, trustProxy);
-			return then(gate.admitClient(id, client), () => (hasBody ? read(client) : run(client, undefined)));
+			return then(gate.admitClient(id, client), () => (hasBody ? read(client, true) : run(client, undefined)));
 		}
-		return then(mount.authenticate(request), (caller) => {
+		const call = (caller: Caller, judged: boolean): Awaitable<void> => {
 			exchange.caller = caller;
 			exchange.operation = id;
 			return then(gate.admit(id, caller), (rate) => {
 				exchange.rate = rate;
 				if (rate !== undefined && !rate.admitted) throw rateLimited(rate, mount.caller);
-				return hasBody ? read(undefined) : run(undefined, undefined);
+				return hasBody ? read(undefined, judged) : run(undefined, undefined);
 			});
-		});
+		};
+		const last = mount.lastCaller?.(request, id);
+		if (last === undefined) return then(mount.authenticate(request), (caller) => call(caller, false));
+		return judgedByWrite(exchange, () => call(last, true), gate, mount);
 	};
+}
+
+/** What is refused before a write judged the caller is refused to a live one only: any other is told that it may not call. */
+async function judgedByWrite(exchange: Exchange, call: () => Awaitable<void>, gate: Gate, mount: Mount): Promise<void> {
+	try {
+		await call();
+		gate.used(exchange.caller!);
+	} catch (error) {
+		if (error instanceof Refusal && naturalStatus(error.code) < 500) {
+			const { caller, rate } = exchange;
+			Object.assign(exchange, { caller: undefined, rate: undefined });
+			await mount.authenticate(exchange.request);
+			Object.assign(exchange, { caller, rate });
+		}
+		throw error;
+	}
 }
 
 function inputOf(

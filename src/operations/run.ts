@@ -75,6 +75,11 @@ const READS: ReadonlySet<OperationId | LinkOperationId> = new Set([
 	...(['viewLink', 'downloadLink', 'listLinkVersions'] as const),
 ]);
 
+/** Operations that end in one write of rows, which judges the caller's key where other nodes may end it. */
+const JUDGED_BY_WRITE: ReadonlySet<OperationId> = new Set([
+	...(['addRow', 'upsertRow', 'updateRow', 'updateWhere', 'deleteWhere', 'batch', 'restoreVersion'] as const),
+]);
+
 const MINUTE_MS = 60_000;
 
 /** What the rate limit says of a call; undefined where it is off. */
@@ -100,7 +105,7 @@ export class Gate {
 	 * @throws Refusal missing_api_key or invalid_api_key
 	 */
 	authenticate(authorization: string | undefined): Awaitable<Caller> {
-		const presented = authorization === undefined ? undefined : /^bearer +(\S+)$/i.exec(authorization)?.[1];
+		const presented = bearerOf(authorization);
 		if (presented === undefined) {
 			throw new Refusal(
 				'missing_api_key',
@@ -118,9 +123,24 @@ export class Gate {
 		const { store } = this.context;
 		return then(store.read.caller(parts.accountId, secretHash(parts.secret)), (caller) => {
 			if (caller === undefined) throw invalidKey();
-			store.keyUsed(caller);
+			this.used(caller);
 			return caller;
 		});
+	}
+
+	/**
+	 * The caller behind a key that was live when it was last looked up, where the operation's write judges the key. Whoever goes by
+	 * it asks {@link authenticate} before the call is refused for another reason, and tells {@link used} once it was answered.
+	 */
+	lastCaller(operation: OperationId, authorization: string | undefined): Caller | undefined {
+		const presented = JUDGED_BY_WRITE.has(operation) ? bearerOf(authorization) : undefined;
+		const parts = presented === undefined ? undefined : parseApiKey(presented);
+		return parts && this.context.store.read.lastCaller(parts.accountId, secretHash(parts.secret));
+	}
+
+	/** Notes that a caller's key was used. */
+	used(caller: Caller): void {
+		this.context.store.keyUsed(caller);
 	}
 
 	/** Counts a call against its key's limit. The state goes into the answer's headers, whether or not the call is admitted. */
@@ -160,6 +180,11 @@ export class Gate {
 	run(operation: OperationId, input: Input): Awaitable<Answer> {
 		return RUNS[operation](this.context, input);
 	}
+}
+
+/** The token of an `Authorization` header (RFC 6750 section 2.1). */
+function bearerOf(authorization: string | undefined): string | undefined {
+	return authorization === undefined ? undefined : /^bearer +(\S+)$/i.exec(authorization)?.[1];
 }
 
 function linkNotFound(): Refusal {

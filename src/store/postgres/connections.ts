@@ -180,6 +180,7 @@ export class Connections {
 		const ask: Ask = (text, values) => {
 			// Only writes are tried again where a statement that was prepared is not there, and are so many that it pays.
 			const prepare = kind === 'write';
+			gather(client);
 			const answer =
 				failure === undefined ? this.#askOn(client, text, values, patience, prepare) : Promise.reject(failure);
 			answer.catch((error: unknown) => {
@@ -219,6 +220,26 @@ export class Connections {
 		}
 	}
 
+	/**
+	 * Runs one statement that writes, as a transaction of its own: one message each way.
+	 * @throws OutcomeUnknown where the connection was lost, or the database's error.
+	 */
+	async write(text: string, values: readonly unknown[]): Promise<Result> {
+		const client = await this.#pool.connect().catch((error: unknown) => {
+			throw fromDriver(error);
+		});
+		let broken: Error | undefined;
+		try {
+			return await this.#askOn(client, text, values, ANSWER_MS);
+		} catch (error) {
+			if (!(error instanceof ConnectionLost)) throw error;
+			broken = error;
+			throw new OutcomeUnknown(error.message, { cause: error });
+		} finally {
+			client.release(broken ?? false);
+		}
+	}
+
 	async close(): Promise<void> {
 		this.#closed = true;
 		await this.#pool.end();
@@ -232,6 +253,7 @@ export class Connections {
 		const connecting = lane.client;
 		const client = await connecting;
 		try {
+			gather(client);
 			return await this.#askOn(client, text, values, ANSWER_MS);
 		} catch (error) {
 			// It may have said that it goes long before it is gone.
@@ -278,7 +300,6 @@ export class Connections {
 			}
 			throw new Error('A text with U+0000 or half a surrogate pair was to be stored.');
 		}
-		gather(client);
 		try {
 			const name = values === undefined || !prepare ? undefined : this.#names.of(text);
 			return await client.query({ name, text, values: values as unknown[], query_timeout: patience } as pg.QueryConfig);

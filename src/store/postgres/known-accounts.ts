@@ -1,3 +1,4 @@
+import { IdSequence } from '../../domain/id.ts';
 import type { Account, IndexDefinition } from './account-lock.ts';
 
 /** Accounts remembered at most; those that wrote longest ago are forgotten. */
@@ -10,8 +11,9 @@ export interface KnownAccount {
 	readonly keys: Set<string>;
 	/** Indexes of tables that were written. */
 	readonly tables: Map<string, readonly IndexDefinition[]>;
-	/** The greatest row id and the latest moment of a write, as far as this node knows. */
-	lastId: string;
+	/** Goes on from the greatest row id that this node knows of. */
+	ids: IdSequence;
+	/** The latest moment of a write that this node knows of, in milliseconds since the epoch. */
 	clock: number;
 }
 
@@ -35,10 +37,11 @@ export class KnownAccounts {
 		if (lastId === null) return;
 		const before = this.#known.get(id);
 		const same = before?.epoch === epoch ? before : undefined;
-		const known: KnownAccount = same ?? { epoch, keys: new Set(), tables: new Map(), lastId, clock: now };
+		const ids = new IdSequence(lastId);
+		const known: KnownAccount = same ?? { epoch, keys: new Set(), tables: new Map(), ids, clock: now };
 		for (const [keyId, live] of keys) if (live) known.keys.add(keyId);
 		for (const { name, indexes } of tables.values()) known.tables.set(name, indexes);
-		known.lastId = lastId;
+		known.ids = ids;
 		known.clock = now;
 		this.#known.delete(id);
 		this.#known.set(id, known);

@@ -39,6 +39,7 @@ const ERASED_LATER: readonly KindName[] = ['tables', 'versions', 'rows', 'kept_a
 export const NOT_CARRIED: Readonly<Record<string, string>> = {
 	'accounts.seq': 'counts what is numbered, which is numbered anew',
 	'accounts.index_no': 'counts indexes, which are numbered anew',
+	'accounts.epoch': 'tells nodes what of theirs is out of date, and none knows the moved account',
 	'accounts.clock': 'follows from the last id, and from the times of versions and kept answers',
 	'api_keys.key_no': 'the order of keys, given anew in the same order',
 	'tables.empty': 'follows from the number of rows',

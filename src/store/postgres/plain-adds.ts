@@ -1,11 +1,11 @@
-import { IdSequence } from '../../domain/id.ts';
 import { decidePlainAdd, isPlainAdd, mostBytesBefore, mostRowsBefore, type PlainAdd } from '../../domain/plain-adds.ts';
+import type { Moment } from '../../domain/writes.ts';
 import { Refusal } from '../../errors.ts';
 import type { WriteLimits } from '../../limits.ts';
 import { RandomBytes } from '../random-bytes.ts';
 import type { RowsCall, RowsOutcome } from '../seam.ts';
 import type { AccountCalls } from './account-lock.ts';
-import type { Connections } from './connections.ts';
+import type { Connections, Result } from './connections.ts';
 import { entriesOf } from './entries.ts';
 import type { KnownAccount, KnownAccounts } from './known-accounts.ts';
 
@@ -22,9 +22,11 @@ const SQL = `WITH mine AS MATERIALIZED (
 		SELECT a.account_id, w.last_id, w.clock
 			FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::uuid[], $5::uuid[], $6::bigint[])
 				AS w (account_id, epoch, most, first_id, last_id, clock)
-			JOIN pumadb.accounts a ON a.account_id = w.account_id
-			WHERE a.epoch = w.epoch AND a.bytes <= w.most AND a.last_id < w.first_id AND a.clock <= w.clock
-			ORDER BY a.account_id FOR NO KEY UPDATE OF a SKIP LOCKED),
+			CROSS JOIN LATERAL (
+				SELECT account_id FROM pumadb.accounts a
+					WHERE a.account_id = w.account_id AND a.epoch = w.epoch AND a.bytes <= w.most
+						AND a.last_id < w.first_id AND a.clock <= w.clock
+					FOR NO KEY UPDATE SKIP LOCKED) a),
 	counted AS (
 		UPDATE pumadb.tables t SET rows = t.rows + w.rows
 			FROM unnest($7::text[], $8::text[], $9::integer[], $10::bigint[], $11::bigint[]) WITH ORDINALITY
@@ -38,25 +40,29 @@ const SQL = `WITH mine AS MATERIALIZED (
 			WHERE a.account_id = c.account_id),
 	added AS (
 		INSERT INTO pumadb.rows (account_id, table_name, id, version, bytes, text)
-			SELECT c.account_id, c.name, w.id, w.version, w.bytes, w.text
-				FROM unnest($12::bigint[], $13::uuid[], $14::integer[], $15::integer[], $16::text[]) AS w (no, id, version, bytes, text)
-				JOIN counted c USING (no)),
+			SELECT c.account_id, c.name, w.id, 0, w.bytes, w.text
+				FROM unnest($12::bigint[], $13::uuid[], $14::integer[], $15::text[]) AS w (no, id, bytes, text)
+				JOIN counted c USING (no))$entered
+	SELECT string_agg(no::text, ',') AS applied FROM counted`;
+
+const ENTERED = `,
 	entered AS (
 		INSERT INTO pumadb.index_entries (account_id, index_no, key, id)
 			SELECT c.account_id, w.index_no, w.key, w.id
-				FROM unnest($17::bigint[], $18::integer[], $19::bytea[], $20::uuid[]) AS w (no, index_no, key, id)
-				JOIN counted c USING (no))
-	SELECT no FROM counted`;
+				FROM unnest($16::bigint[], $17::integer[], $18::bytea[], $19::uuid[]) AS w (no, index_no, key, id)
+				JOIN counted c USING (no))`;
 
-/** One outcome a call; undefined where the call is to be decided under its account's lock. */
-export type PlainOutcomes = ReadonlyMap<string, readonly (RowsOutcome | undefined)[]>;
+const NOTHING: Pick<Result, 'rows'> = { rows: [] };
+const WITHOUT_ENTRIES = SQL.replace('$entered', '');
+const WITH_ENTRIES = SQL.replace('$entered', () => ENTERED);
 
 /** What is added to a table. */
 interface Added {
+	readonly name: string;
 	readonly rows: (PlainAdd['insert'] & { readonly id: string })[];
-	/** The calls' places among those of their account, with their results. */
-	readonly results: (readonly [place: number, result: string])[];
 	bytes: number;
+	/** Its number within the statement, from 1 on. */
+	no: number;
 }
 
 /** What is added to an account. */
@@ -64,6 +70,8 @@ interface Plan {
 	readonly accountId: string;
 	readonly known: KnownAccount;
 	readonly tables: ReadonlyMap<string, Added>;
+	/** What each call adds to, and its result. */
+	readonly calls: readonly (readonly [Added, result: string])[];
 	readonly firstId: string;
 	readonly lastId: string;
 	readonly clock: number;
@@ -84,105 +92,144 @@ export class PlainAdds {
 	}
 
 	/** Is the call a plain add, and enough known of its account? */
-	takes({ accountId, table, keyId, operations }: RowsCall): boolean {
-		if (operations.length !== 1 || !isPlainAdd(operations[0]!)) return false;
-		const known = this.#known.get(accountId);
-		return known?.tables.has(table) === true && (keyId === undefined || known.keys.has(keyId));
+	takes(call: RowsCall): boolean {
+		if (call.operations.length !== 1 || !isPlainAdd(call.operations[0]!)) return false;
+		const known = this.#known.get(call.accountId);
+		return known !== undefined && covers(known, call);
 	}
 
-	/** @param group calls that were taken. @throws what {@link Connections.transaction} does */
-	async run(group: readonly AccountCalls[]): Promise<PlainOutcomes> {
-		const outcomes = new Map(
-			group.map(({ accountId, calls }) => [
-				accountId,
-				new Array<RowsOutcome | undefined>(calls.length).fill(undefined),
-			]),
-		);
-		const plans = group.map((calls) => this.#plan(calls)).filter((plan) => plan !== undefined);
-		if (plans.length === 0) return outcomes;
-		// The commit is on its way with the statement.
-		const values = this.#valuesOf(plans);
-		const { answer } = await this.#connections.transaction(async ({ ask }) => ({ answer: ask(SQL, values) }));
-		const applied = new Set((await answer).rows.map(({ no }) => no as number));
-		let no = 0;
-		for (const { accountId, known, tables, lastId, clock } of plans) {
-			known.lastId = lastId;
-			known.clock = clock;
-			for (const { results } of tables.values()) {
-				if (!applied.has(++no)) this.#known.forget(accountId);
-				else
-					for (const [place, result] of results)
-						outcomes.get(accountId)![place] = { results: [result], replayed: false };
-			}
-		}
-		return outcomes;
+	/**
+	 * @param group calls that were taken.
+	 * @returns for each account one outcome a call; undefined where it is to be decided under the account's lock.
+	 * @throws what {@link Connections.write} does
+	 */
+	async run(group: readonly AccountCalls[]): Promise<(RowsOutcome | undefined)[][]> {
+		const planned = group.map((calls) => this.#plan(calls));
+		const plans = planned.filter((plan) => plan !== undefined);
+		const { rows } = plans.length === 0 ? NOTHING : await this.#connections.write(...this.#statement(plans));
+		const applied = new Set((rows[0]?.applied ?? '').split(',').map(Number));
+		return planned.map((plan, i) => {
+			if (plan === undefined) return group[i]!.calls.map(() => undefined);
+			plan.known.clock = plan.clock;
+			return plan.calls.map(([{ no }, result]) => {
+				if (applied.has(no)) return { results: [result], replayed: false };
+				this.#known.forget(plan.accountId);
+				return undefined;
+			});
+		});
 	}
 
 	/** @returns undefined where a call is refused, or less is known than when it was taken: then it is decided under the lock. */
 	#plan({ accountId, calls }: AccountCalls): Plan | undefined {
 		const known = this.#known.get(accountId);
-		if (known === undefined || !calls.every(({ call }) => this.takes(call))) return undefined;
-		const clock = Math.max(known.clock, ...calls.map(({ now }) => now));
-		const ids = new IdSequence(known.lastId);
+		if (known === undefined) return undefined;
+		let clock = known.clock;
+		for (const { now } of calls) if (now > clock) clock = now;
 		let firstId: string | undefined;
-		let lastId = known.lastId;
+		let lastId = '';
 		const moment = {
 			now: clock,
 			nextId: () => {
-				lastId = ids.next(clock, random.next());
+				lastId = known.ids.next(clock, random.next());
 				firstId ??= lastId;
 				return lastId;
 			},
 		};
 		const tables = new Map<string, Added>();
+		const done: [Added, string][] = [];
+		for (const { call } of calls) {
+			if (!covers(known, call)) return undefined;
+			const add = this.#decide(call, moment);
+			if (add === undefined) return undefined;
+			const added = tables.get(call.table) ?? { name: call.table, rows: [], bytes: 0, no: 0 };
+			tables.set(call.table, added);
+			added.rows.push({ ...add.insert, id: lastId });
+			added.bytes += add.insert.bytes;
+			done.push([added, add.result]);
+		}
+		return { accountId, known, tables, calls: done, firstId: firstId!, lastId, clock };
+	}
+
+	#decide({ operations }: RowsCall, moment: Moment): PlainAdd | undefined {
 		try {
-			for (const [place, { call }] of calls.entries()) {
-				const { insert, result } = decidePlainAdd(call.operations[0]!, this.#limits, moment);
-				const added = tables.get(call.table) ?? { rows: [], results: [], bytes: 0 };
-				tables.set(call.table, added);
-				added.results.push([place, result]);
-				added.rows.push({ ...insert, id: lastId });
-				added.bytes += insert.bytes;
-			}
+			return decidePlainAdd(operations[0]!, this.#limits, moment);
 		} catch (error) {
 			if (error instanceof Refusal) return undefined;
 			throw error;
 		}
-		return { accountId, known, tables, firstId: firstId!, lastId, clock };
 	}
 
-	#valuesOf(plans: readonly Plan[]): unknown[][] {
-		const accounts = columns(6);
-		const counts = columns(5);
-		const rows = columns(5);
-		const entries = columns(4);
+	#statement(plans: readonly Plan[]): [text: string, values: unknown[]] {
+		const accountIds: string[] = [];
+		const epochs: number[] = [];
+		const mostBytes: number[] = [];
+		const firstIds: string[] = [];
+		const lastIds: string[] = [];
+		const clocks: number[] = [];
+		const tablesOf: string[] = [];
+		const names: string[] = [];
+		const counts: number[] = [];
+		const mostRows: number[] = [];
+		const tableBytes: number[] = [];
+		const rowsOf: number[] = [];
+		const ids: string[] = [];
+		const bytes: number[] = [];
+		const texts: string[] = [];
+		const entriesIn: number[] = [];
+		const indexes: number[] = [];
+		const keys: Uint8Array[] = [];
+		const entryIds: string[] = [];
 		let no = 0;
 		for (const { accountId, known, tables, firstId, lastId, clock } of plans) {
 			let accountBytes = 0;
-			for (const [name, added] of tables) {
-				no++;
+			for (const added of tables.values()) {
+				added.no = ++no;
+				tablesOf.push(accountId);
+				names.push(added.name);
+				counts.push(added.rows.length);
+				mostRows.push(asBigint(mostRowsBefore(added.rows.length, this.#limits)));
+				tableBytes.push(added.bytes);
 				accountBytes += added.bytes;
-				const most = asBigint(mostRowsBefore(added.rows.length, this.#limits));
-				push(counts, accountId, name, added.rows.length, most, added.bytes);
-				for (const { id, version, bytes, text } of added.rows) {
-					push(rows, no, id, version, bytes, text);
-					for (const { indexNo, key } of entriesOf(known.tables.get(name)!, id, text))
-						push(entries, no, indexNo, key, id);
+				for (const row of added.rows) {
+					rowsOf.push(no);
+					ids.push(row.id);
+					bytes.push(row.bytes);
+					texts.push(row.text);
+					for (const { indexNo, key } of entriesOf(known.tables.get(added.name)!, row.id, row.text)) {
+						entriesIn.push(no);
+						indexes.push(indexNo);
+						keys.push(key);
+						entryIds.push(row.id);
+					}
 				}
 			}
-			const most = asBigint(mostBytesBefore(accountBytes, this.#limits));
-			push(accounts, accountId, known.epoch, most, firstId, lastId, clock);
+			accountIds.push(accountId);
+			epochs.push(known.epoch);
+			mostBytes.push(asBigint(mostBytesBefore(accountBytes, this.#limits)));
+			firstIds.push(firstId);
+			lastIds.push(lastId);
+			clocks.push(clock);
 		}
-		return [...accounts, ...counts, ...rows, ...entries];
+		const values = [
+			...[array(accountIds), array(epochs), array(mostBytes), array(firstIds), array(lastIds), array(clocks)],
+			...[array(tablesOf), names, array(counts), array(mostRows), array(tableBytes)],
+			...[array(rowsOf), array(ids), array(bytes), texts],
+		];
+		if (keys.length === 0) return [WITHOUT_ENTRIES, values];
+		return [WITH_ENTRIES, [...values, array(entriesIn), array(indexes), keys, array(entryIds)]];
 	}
 }
 
-function columns(count: number): unknown[][] {
-	return Array.from({ length: count }, () => []);
+/**
+ * An array of numbers or ids as PostgreSQL reads it (manual section 8.15.2). None of them needs quoting, which the driver would do
+ * at several times the cost.
+ */
+function array(values: readonly (number | string)[]): string {
+	return `{${values.join(',')}}`;
 }
 
-function push(to: unknown[][], ...values: unknown[]): void {
-	for (const [i, value] of values.entries()) to[i]!.push(value);
+function covers({ tables, keys }: KnownAccount, { table, keyId }: RowsCall): boolean {
+	return tables.has(table) && (keyId === undefined || keys.has(keyId));
 }
 
 /** No limit is more than any number that is stored. */

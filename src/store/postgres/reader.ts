@@ -49,6 +49,10 @@ export class PostgresReader implements Reader {
 		return this.#callers.find(accountId, secretHash);
 	}
 
+	lastCaller(accountId: string, secretHash: string): Caller | undefined {
+		return this.#callers.last(accountId, secretHash);
+	}
+
 	/** Other nodes end keys too, so that each call asks. */
 	revocations(): undefined {
 		return undefined;

@@ -13,7 +13,10 @@ const MAX_WAITING = 20_000;
 /** What one transaction takes at most: it stays short, and so do the locks that it holds. */
 const MAX_CALLS = 64;
 const MAX_PLAIN_CALLS = 256;
-/** Statements of plain adds on their way at once: the fewer there are, the more calls share each. */
+/**
+ * Statements of plain adds on their way at once. A statement costs as much by itself as many adds do, so the second one goes only
+ * once as many calls wait as the first took: the database has work without a pause, and the statements stay few.
+ */
 const PLAIN_AT_ONCE = 2;
 const MAX_CHARACTERS = 4_000_000;
 /** How often a group is tried that the database took back for another's sake, or whose connection was gone. */
@@ -27,6 +30,8 @@ interface Job extends TimedCall {
 	 * account was locked elsewhere: it waits for the lock, in a transaction without other accounts.
 	 */
 	way: 'plain' | 'locked' | 'alone';
+	/** Answers the call, once that may be done. */
+	answer?: (() => void) | undefined;
 }
 
 /** Calls that go together, by account: all of them the same way. */
@@ -60,6 +65,9 @@ export class Writer {
 	#running = 0;
 	#runningAlone = 0;
 	#runningPlain = 0;
+	/** Calls of the statement of plain adds that went last, and those that wait for one. */
+	#lastPlain = 0;
+	#plainWaiting = 0;
 	#scheduled = false;
 	#idle: (() => void) | undefined;
 
@@ -97,6 +105,7 @@ export class Writer {
 
 	#put(job: Job): void {
 		const waiting = this.#waiting.get(job.call.accountId);
+		if (job.way === 'plain') this.#plainWaiting++;
 		if (waiting === undefined) this.#waiting.set(job.call.accountId, [job]);
 		else waiting.push(job);
 	}
@@ -122,6 +131,8 @@ export class Writer {
 				.finally(() => {
 					this.#note(group, way, -1);
 					if (this.#waiting.size > 0) this.#start();
+					// Once the next ones are on their way, so that the database does not wait while these are answered.
+					setImmediate(() => this.#answer(group));
 				});
 		}
 	}
@@ -142,6 +153,8 @@ export class Writer {
 		let way: Job['way'] | undefined;
 		let calls = 0;
 		let characters = 0;
+		const plainMayGo =
+			this.#runningPlain === 0 || (this.#runningPlain < PLAIN_AT_ONCE && this.#plainWaiting >= this.#lastPlain);
 		for (const [accountId, jobs] of this.#waiting) {
 			const most = way === 'plain' ? MAX_PLAIN_CALLS : MAX_CALLS;
 			if (calls >= most || characters >= MAX_CHARACTERS) break;
@@ -149,7 +162,7 @@ export class Writer {
 			const [first] = jobs as [Job];
 			if (way !== undefined && first.way !== way) continue;
 			if (first.way === 'alone' && this.#runningAlone >= this.#waitingSlots) continue;
-			if (first.way === 'plain' && this.#runningPlain >= PLAIN_AT_ONCE) continue;
+			if (first.way === 'plain' && !plainMayGo) continue;
 			if (first.way === 'alone' || !mayShare(first.call)) {
 				if (group.size > 0) continue;
 				// A batch goes by itself; calls whose account was locked go with the others of that account.
@@ -163,11 +176,13 @@ export class Writer {
 			calls += taken.length;
 			for (const { call } of taken) characters += charactersOf(call);
 		}
+		if (way === 'plain') this.#lastPlain = calls;
 		return group;
 	}
 
 	#takeFrom(accountId: string, jobs: Job[], count: number): Job[] {
 		const taken = jobs.splice(0, count);
+		for (const { way } of taken) if (way === 'plain') this.#plainWaiting--;
 		if (jobs.length === 0) this.#waiting.delete(accountId);
 		return taken;
 	}
@@ -177,7 +192,7 @@ export class Writer {
 			try {
 				return await this.#runOnce(group);
 			} catch (error) {
-				if (error instanceof TakenBack) return this.#resolve(onlyAccount(group)[0], error.outcome);
+				if (error instanceof TakenBack) return void this.#resolve(onlyAccount(group)[0], error.outcome);
 				if (error instanceof OutcomeUnknown) throw error;
 				if (isRetryable(error) && tries < TRIES) continue;
 				if (isRetryable(error)) throw error;
@@ -189,6 +204,7 @@ export class Writer {
 					job.way = 'locked';
 					const alone: Group = new Map([[job.call.accountId, [job]]]);
 					await this.#run(alone).catch((failure: unknown) => this.#reject(alone, failure));
+					this.#answer(alone);
 				}
 				return;
 			}
@@ -201,8 +217,10 @@ export class Writer {
 		const { way } = onlyAccount(group)[0];
 		if (way === 'plain') {
 			const outcomes = await plain.run(calls);
+			let at = 0;
 			for (const [accountId, jobs] of group) {
-				const left = jobs.filter((job, i) => !this.#resolveIf(job, outcomes.get(accountId)![i]));
+				const answered = outcomes[at++]!;
+				const left = jobs.filter((job, i) => !this.#resolve(job, answered[i]));
 				if (left.length > 0) this.#again(accountId, left, 'locked');
 			}
 			return;
@@ -227,26 +245,27 @@ export class Writer {
 		this.#waiting.set(accountId, [...jobs, ...(this.#waiting.get(accountId) ?? [])]);
 	}
 
-	#resolveIf(job: Job, outcome: RowsOutcome | undefined): boolean {
-		if (outcome !== undefined) this.#resolve(job, outcome);
+	/** @returns whether there is an outcome. */
+	#resolve(job: Job, outcome: RowsOutcome | undefined): boolean {
+		if (outcome !== undefined) job.answer = () => job.resolve(outcome);
 		return outcome !== undefined;
-	}
-
-	#resolve(job: Job, outcome: RowsOutcome): void {
-		this.#answered();
-		job.resolve(outcome);
 	}
 
 	#reject(group: Group, error: unknown): void {
 		const refusal = refusalOf(error, 'write');
-		for (const job of [...group.values()].flat()) {
-			this.#answered();
-			job.reject(refusal);
-		}
+		for (const job of [...group.values()].flat()) job.answer ??= () => job.reject(refusal);
 	}
 
-	#answered(): void {
-		if (--this.#count === 0) this.#idle?.();
+	/** Answers what has ended of a group; the others were put back. */
+	#answer(group: Group): void {
+		for (const jobs of group.values()) {
+			for (const job of jobs) {
+				if (job.answer === undefined) continue;
+				job.answer();
+				job.answer = undefined;
+				if (--this.#count === 0) this.#idle?.();
+			}
+		}
 	}
 }
 
