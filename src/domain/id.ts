@@ -8,10 +8,6 @@ export function isRowId(text: string): boolean {
 	return UUID.test(text);
 }
 
-function hex(value: number, digits: number): string {
-	return value.toString(16).padStart(digits, '0');
-}
-
 /**
  * Makes ids that grow whatever the clock does (RFC 9562 section 6.2, method 1): the 12 bits after the version count within a
  * millisecond, and an overrun borrows from the next one.
@@ -41,8 +37,9 @@ export class IdSequence {
 			this.#milliseconds++;
 			this.#counter = 0;
 		}
-		const time = hex(this.#milliseconds, 12);
-		const variant = hex(0x8000 | (random.readUInt16BE(2) & 0x3fff), 4);
-		return `${time.slice(0, 8)}-${time.slice(8)}-7${hex(this.#counter, 3)}-${variant}-${random.toString('hex', 4, 10)}`;
+		const time = this.#milliseconds.toString(16).padStart(12, '0');
+		const version = (0x7000 | this.#counter).toString(16);
+		const variant = (0x8000 | (random.readUInt16BE(2) & 0x3fff)).toString(16);
+		return `${time.slice(0, 8)}-${time.slice(8)}-${version}-${variant}-${random.toString('hex', 4, 10)}`;
 	}
 }

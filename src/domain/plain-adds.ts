@@ -1,5 +1,5 @@
 import type { WriteLimits } from '../limits.ts';
-import { type Change, decide, type Moment, type RowOperation, type Usage } from './writes.ts';
+import { decide, type Insert, type Moment, type RowOperation, type Usage } from './writes.ts';
 
 /**
  * Plain adds: adds without an idempotency key, to a table that has rows. They are decided the same whatever else the account holds,
@@ -14,18 +14,12 @@ export function isPlainAdd(operation: RowOperation): boolean {
 	return operation.action === 'add' && operation.idempotency === undefined;
 }
 
-/** A row that is added, and what is answered. */
-export interface PlainAdd {
-	readonly insert: Extract<Change, { kind: 'insert' }>;
-	readonly result: string;
-}
-
-/** What is decided where there is room. @throws Refusal where there may not be, or never is */
-export function decidePlainAdd(operation: RowOperation, limits: WriteLimits, moment: Moment): PlainAdd {
-	const { changes, result } = decide(operation, { usage: ROOMY, rows: [], matched: 0 }, limits, moment);
+/** What is decided where there is room; the text of the row is the result. @throws Refusal where there may not be, or never is */
+export function decidePlainAdd(operation: RowOperation, limits: WriteLimits, moment: Moment): Insert {
+	const { changes } = decide(operation, { usage: ROOMY, rows: [], matched: 0 }, limits, moment);
 	const [insert] = changes;
 	if (insert?.kind !== 'insert' || changes.length > 1) throw new Error('Not a plain add.');
-	return { insert, result };
+	return insert;
 }
 
 /** Live rows that a table may have before so many are added. */

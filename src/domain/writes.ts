@@ -359,7 +359,7 @@ function decideRestore(operation: Of<'restore'>, loaded: Loaded, limits: WriteLi
 	return { changes: [insert], result: `{"row":${text}}`, replayed: false };
 }
 
-type Insert = Extract<Change, { kind: 'insert' }>;
+export type Insert = Extract<Change, { kind: 'insert' }>;
 type Update = Extract<Change, { kind: 'update' }>;
 
 function newRow(own: string, usage: Usage, limits: WriteLimits, moment: Moment): Insert {

@@ -1,10 +1,10 @@
-import { decidePlainAdd, isPlainAdd, mostBytesBefore, mostRowsBefore, type PlainAdd } from '../../domain/plain-adds.ts';
-import type { Moment } from '../../domain/writes.ts';
+import { decidePlainAdd, isPlainAdd, mostBytesBefore, mostRowsBefore } from '../../domain/plain-adds.ts';
+import type { Insert, Moment } from '../../domain/writes.ts';
 import { Refusal } from '../../errors.ts';
 import type { WriteLimits } from '../../limits.ts';
 import { RandomBytes } from '../random-bytes.ts';
 import type { RowsCall, RowsOutcome } from '../seam.ts';
-import type { AccountCalls } from './account-lock.ts';
+import type { AccountCalls, IndexDefinition } from './account-lock.ts';
 import type { Connections, Result } from './connections.ts';
 import { entriesOf } from './entries.ts';
 import type { KnownAccount, KnownAccounts } from './known-accounts.ts';
@@ -58,11 +58,20 @@ const WITH_ENTRIES = SQL.replace('$entered', () => ENTERED);
 
 /** What is added to a table. */
 interface Added {
+	readonly accountId: string;
 	readonly name: string;
-	readonly rows: (PlainAdd['insert'] & { readonly id: string })[];
+	readonly indexes: readonly IndexDefinition[];
+	readonly rows: NewRow[];
 	bytes: number;
 	/** Its number within the statement, from 1 on. */
 	no: number;
+}
+
+interface NewRow {
+	readonly added: Added;
+	readonly id: string;
+	readonly bytes: number;
+	readonly text: string;
 }
 
 /** What is added to an account. */
@@ -70,10 +79,9 @@ interface Plan {
 	readonly accountId: string;
 	readonly known: KnownAccount;
 	readonly tables: ReadonlyMap<string, Added>;
-	/** What each call adds to, and its result. */
-	readonly calls: readonly (readonly [Added, result: string])[];
-	readonly firstId: string;
-	readonly lastId: string;
+	/** The row that each call adds; its text is the result. */
+	readonly rows: readonly NewRow[];
+	readonly bytes: number;
 	readonly clock: number;
 }
 
@@ -111,8 +119,8 @@ export class PlainAdds {
 		return planned.map((plan, i) => {
 			if (plan === undefined) return group[i]!.calls.map(() => undefined);
 			plan.known.clock = plan.clock;
-			return plan.calls.map(([{ no }, result]) => {
-				if (applied.has(no)) return { results: [result], replayed: false };
+			return plan.rows.map(({ added, text }) => {
+				if (applied.has(added.no)) return { results: [text], replayed: false };
 				this.#known.forget(plan.accountId);
 				return undefined;
 			});
@@ -125,32 +133,33 @@ export class PlainAdds {
 		if (known === undefined) return undefined;
 		let clock = known.clock;
 		for (const { now } of calls) if (now > clock) clock = now;
-		let firstId: string | undefined;
-		let lastId = '';
+		let id = '';
 		const moment = {
 			now: clock,
 			nextId: () => {
-				lastId = known.ids.next(clock, random.next());
-				firstId ??= lastId;
-				return lastId;
+				id = known.ids.next(clock, random.next());
+				return id;
 			},
 		};
 		const tables = new Map<string, Added>();
-		const done: [Added, string][] = [];
+		const rows: NewRow[] = [];
+		let sum = 0;
 		for (const { call } of calls) {
-			if (!covers(known, call)) return undefined;
-			const add = this.#decide(call, moment);
-			if (add === undefined) return undefined;
-			const added = tables.get(call.table) ?? { name: call.table, rows: [], bytes: 0, no: 0 };
+			const insert = covers(known, call) ? this.#decide(call, moment) : undefined;
+			if (insert === undefined) return undefined;
+			const { bytes, text } = insert;
+			const added = tables.get(call.table) ?? newTable(accountId, call.table, known);
+			const row = { added, id, bytes, text };
 			tables.set(call.table, added);
-			added.rows.push({ ...add.insert, id: lastId });
-			added.bytes += add.insert.bytes;
-			done.push([added, add.result]);
+			added.rows.push(row);
+			added.bytes += bytes;
+			rows.push(row);
+			sum += bytes;
 		}
-		return { accountId, known, tables, calls: done, firstId: firstId!, lastId, clock };
+		return { accountId, known, tables, rows, bytes: sum, clock };
 	}
 
-	#decide({ operations }: RowsCall, moment: Moment): PlainAdd | undefined {
+	#decide({ operations }: RowsCall, moment: Moment): Insert | undefined {
 		try {
 			return decidePlainAdd(operations[0]!, this.#limits, moment);
 		} catch (error) {
@@ -160,72 +169,51 @@ export class PlainAdds {
 	}
 
 	#statement(plans: readonly Plan[]): [text: string, values: unknown[]] {
-		const accountIds: string[] = [];
-		const epochs: number[] = [];
-		const mostBytes: number[] = [];
-		const firstIds: string[] = [];
-		const lastIds: string[] = [];
-		const clocks: number[] = [];
-		const tablesOf: string[] = [];
-		const names: string[] = [];
-		const counts: number[] = [];
-		const mostRows: number[] = [];
-		const tableBytes: number[] = [];
-		const rowsOf: number[] = [];
-		const ids: string[] = [];
-		const bytes: number[] = [];
-		const texts: string[] = [];
-		const entriesIn: number[] = [];
-		const indexes: number[] = [];
-		const keys: Uint8Array[] = [];
-		const entryIds: string[] = [];
-		let no = 0;
-		for (const { accountId, known, tables, firstId, lastId, clock } of plans) {
-			let accountBytes = 0;
-			for (const added of tables.values()) {
-				added.no = ++no;
-				tablesOf.push(accountId);
-				names.push(added.name);
-				counts.push(added.rows.length);
-				mostRows.push(asBigint(mostRowsBefore(added.rows.length, this.#limits)));
-				tableBytes.push(added.bytes);
-				accountBytes += added.bytes;
-				for (const row of added.rows) {
-					rowsOf.push(no);
-					ids.push(row.id);
-					bytes.push(row.bytes);
-					texts.push(row.text);
-					for (const { indexNo, key } of entriesOf(known.tables.get(added.name)!, row.id, row.text)) {
-						entriesIn.push(no);
-						indexes.push(indexNo);
-						keys.push(key);
-						entryIds.push(row.id);
-					}
-				}
-			}
-			accountIds.push(accountId);
-			epochs.push(known.epoch);
-			mostBytes.push(asBigint(mostBytesBefore(accountBytes, this.#limits)));
-			firstIds.push(firstId);
-			lastIds.push(lastId);
-			clocks.push(clock);
-		}
-		const values = [
-			...[array(accountIds), array(epochs), array(mostBytes), array(firstIds), array(lastIds), array(clocks)],
-			...[array(tablesOf), names, array(counts), array(mostRows), array(tableBytes)],
-			...[array(rowsOf), array(ids), array(bytes), texts],
+		const limits = this.#limits;
+		const tables = plans.flatMap((plan) => [...plan.tables.values()]);
+		for (const [i, added] of tables.entries()) added.no = i + 1;
+		const rows = tables.flatMap((added) => added.rows);
+		const values: unknown[] = [
+			array(plans, ({ accountId }) => accountId),
+			array(plans, ({ known }) => known.epoch),
+			array(plans, ({ bytes }) => asBigint(mostBytesBefore(bytes, limits))),
+			array(plans, (plan) => plan.rows[0]!.id),
+			array(plans, (plan) => plan.rows.at(-1)!.id),
+			array(plans, ({ clock }) => clock),
+			array(tables, ({ accountId }) => accountId),
+			tables.map(({ name }) => name),
+			array(tables, (added) => added.rows.length),
+			array(tables, (added) => asBigint(mostRowsBefore(added.rows.length, limits))),
+			array(tables, ({ bytes }) => bytes),
+			array(rows, ({ added }) => added.no),
+			array(rows, ({ id }) => id),
+			array(rows, ({ bytes }) => bytes),
+			rows.map(({ text }) => text),
 		];
-		if (keys.length === 0) return [WITHOUT_ENTRIES, values];
-		return [WITH_ENTRIES, [...values, array(entriesIn), array(indexes), keys, array(entryIds)]];
+		const entries = rows.flatMap(({ added, id, text }) =>
+			entriesOf(added.indexes, id, text).map((entry) => ({ ...entry, id, no: added.no })),
+		);
+		if (entries.length === 0) return [WITHOUT_ENTRIES, values];
+		values.push(
+			array(entries, ({ no }) => no),
+			array(entries, ({ indexNo }) => indexNo),
+			entries.map(({ key }) => key),
+			array(entries, ({ id }) => id),
+		);
+		return [WITH_ENTRIES, values];
 	}
+}
+
+function newTable(accountId: string, name: string, { tables }: KnownAccount): Added {
+	return { accountId, name, indexes: tables.get(name)!, rows: [], bytes: 0, no: 0 };
 }
 
 /**
  * An array of numbers or ids as PostgreSQL reads it (manual section 8.15.2). None of them needs quoting, which the driver would do
  * at several times the cost.
  */
-function array(values: readonly (number | string)[]): string {
-	return `{${values.join(',')}}`;
+function array<Item>(items: readonly Item[], value: (item: Item) => number | string): string {
+	return `{${items.map(value).join(',')}}`;
 }
 
 function covers({ tables, keys }: KnownAccount, { table, keyId }: RowsCall): boolean {
