@@ -18,6 +18,7 @@ process.once('exit', () => {
 });
 
 export interface Measured {
+	readonly pid: number;
 	readonly port: number;
 	readonly url: string;
 	/** Milliseconds from exec to the line that says where it listens. */
@@ -51,6 +52,7 @@ export async function startProcess(
 		return Number(kib) * 1024;
 	};
 	return {
+		pid: child.pid!,
 		url,
 		port: Number(new URL(url).port),
 		startMs,
