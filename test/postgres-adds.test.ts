@@ -1,0 +1,432 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { afterEach, test } from 'node:test';
+import { newAccountId, newGrantId, newSessionId, secretHash } from '../src/accounts/secrets.ts';
+import { EVERY_ROW, makeFilter } from '../src/domain/filter.ts';
+import { identityOf, ownTextOf, rowBytes } from '../src/domain/row.ts';
+import { currentSchema } from '../src/store/postgres/migrate.ts';
+import type { Store } from '../src/store/seam.ts';
+import { query } from './support/postgres.ts';
+import { randomFrom, seedFrom } from './support/random.ts';
+import {
+	add,
+	addedPlainly,
+	assertSound,
+	emptyDatabase,
+	type OpenStore,
+	openOn,
+	type Person,
+	person,
+	textOf,
+	textsIn,
+	write,
+} from './support/stores.ts';
+
+/**
+ * Adds that a node sends without loading anything, going by what it remembers of the account, while another node does what makes
+ * that untrue. Each test says of its adds which of them went that way: where none does, it would state nothing.
+ */
+
+let opened: Store[] = [];
+
+afterEach(async () => {
+	for (const store of opened) await store.close();
+	opened = [];
+});
+
+async function open(url: string, options?: OpenStore): Promise<Store> {
+	const store = await openOn(url, options);
+	opened.push(store);
+	return store;
+}
+
+/** Two stores on one new database. */
+async function pair(env: OpenStore['env'] = {}): Promise<{ url: string; a: Store; b: Store }> {
+	const url = await emptyDatabase();
+	const a = await open(url, { env });
+	return { url, a, b: await open(url, { env }) };
+}
+
+const n = (text: string): number => (JSON.parse(text) as { n: number }).n;
+
+test('[4.8] adds to accounts that a node knows go together, in few transactions, and load nothing', async () => {
+	const { url, a } = await pair();
+	const people: Person[] = [];
+	for (let i = 0; i < 50; i++) people.push(await person(a));
+	const first = await Promise.all(people.map((one) => add(a, one, 'notes', { n: 0 })));
+	assert.equal(await addedPlainly(url, first.map(textOf)), 0);
+	const texts = (await Promise.all(people.map((one) => add(a, one, 'notes', { n: 1 })))).map(textOf);
+	assert.equal(await addedPlainly(url, texts), 50);
+	const [{ transactions }] = await query(
+		url,
+		'SELECT count(DISTINCT xmin::text) AS transactions FROM rows WHERE id = ANY($1::uuid[])',
+		[texts.map((text) => identityOf(text).id)],
+	);
+	assert.ok(transactions <= 10, `${transactions} transactions`);
+	for (const [i, one] of people.entries()) {
+		assert.deepEqual(await textsIn(a, one, 'notes'), [textOf(first[i]!), texts[i]]);
+	}
+	await assertSound(url);
+});
+
+/** A session of the console, for a new account. */
+async function session(store: Store, email: string): Promise<Person> {
+	const [tokenHash, id] = [secretHash(`link of ${email}`), newSessionId()];
+	const expiresAt = Date.now() + 3_600_000;
+	await store.writeAccounts({ command: 'createMagicLink', tokenHash, email, requestHash: null, expiresAt });
+	const made = await store.writeAccounts({
+		command: 'verifyMagicLinkForSession',
+		tokenHash,
+		freshAccountId: newAccountId(),
+		session: { id, secretHash: secretHash(id), expiresAt },
+	});
+	return { accountId: made.accountId!, keyId: id, email };
+}
+
+/** An app's grant, of a new account. */
+async function grant(store: Store, email: string): Promise<Person> {
+	const [requestHash, browserHash, tokenHash] = ['request', 'browser', 'link'].map((of) =>
+		secretHash(`${of} ${email}`),
+	);
+	const expiresAt = Date.now() + 3_600_000;
+	const of = { requestHash: requestHash!, browserHash: browserHash! };
+	const request = {
+		...{ clientId: 'client_a', clientName: 'a', redirectUri: 'https://a.example/cb', challenge: 'c', state: undefined },
+		audience: 'https://memory.example/mcp',
+	};
+	await store.writeAccounts({
+		command: 'createMagicLink',
+		tokenHash: tokenHash!,
+		email,
+		requestHash: requestHash!,
+		expiresAt,
+	});
+	await store.writeAccounts({ command: 'beginAuthorization', ...of, email, request, expiresAt });
+	const signedIn = await store.writeAccounts({
+		...{ command: 'signInForAuthorization', ...of },
+		...{ tokenHash: tokenHash!, freshAccountId: newAccountId() },
+	} as const);
+	const grantId = newGrantId();
+	const code = { hash: secretHash(grantId), expiresAt };
+	await store.writeAccounts({ command: 'grantAuthorization', ...of, grantId, code });
+	return { accountId: signedIn.accountId!, keyId: grantId, email };
+}
+
+const ENDINGS = {
+	'a key that is revoked': {
+		make: person,
+		end: (store: Store, { accountId, keyId }: Person) =>
+			store.writeAccounts({ command: 'revokeKey', accountId, keyId }),
+	},
+	'a session that ends': {
+		make: session,
+		end: (store: Store, { accountId, keyId }: Person) =>
+			store.writeAccounts({ command: 'endSession', accountId, secretHash: secretHash(keyId) }),
+	},
+	'a grant that is revoked': {
+		make: grant,
+		end: (store: Store, { accountId, keyId }: Person) =>
+			store.writeAccounts({ command: 'revokeGrant', accountId, grantId: keyId }),
+	},
+} as const;
+
+for (const [what, { make, end }] of Object.entries(ENDINGS)) {
+	test(`[6.7] [10.3] [14.15] ${what} on one node adds nothing on another that knows it well`, async () => {
+		const { url, a, b } = await pair();
+		for (let round = 0; round < 5; round++) {
+			const one = await make(a, `${round}@example.com`);
+			const other = await person(a, one.email);
+			const rows = [textOf(await add(b, one, 'notes', { n: 0 })), textOf(await add(b, one, 'notes', { n: 1 }))];
+			assert.equal(await addedPlainly(url, rows), 1);
+			// Some are on their way meanwhile: they were before it, or not at all.
+			const racing = Array.from({ length: round * 5 }, (_, i) => add(b, one, 'notes', { n: 2 + i }));
+			await end(a, one);
+			const late = [await add(b, one, 'notes', { n: -1 })];
+			late.push(...(await Promise.all(Array.from({ length: 5 }, () => add(b, one, 'notes', { n: -1 })))));
+			assert.deepEqual(late, Array(6).fill('invalid_api_key'));
+			for (const became of await Promise.all(racing)) {
+				if (became !== 'invalid_api_key') rows.push(textOf(became));
+			}
+			// The account's live key adds as before, and makes the dead one no better.
+			rows.push(textOf(await add(b, other, 'notes', { n: -2 })), textOf(await add(b, other, 'notes', { n: -3 })));
+			assert.equal(await addedPlainly(url, rows.slice(-1)), 1);
+			assert.equal(await add(b, one, 'notes', { n: -1 }), 'invalid_api_key');
+			assert.deepEqual((await textsIn(b, one, 'notes')).toSorted(), rows.toSorted());
+		}
+		await assertSound(url);
+	});
+}
+
+test('[6.10] [8.2] after an account is erased on one node, another that knows it well adds nothing to it', async () => {
+	const { url, a, b } = await pair();
+	const [one, other] = [await person(a), await person(a)];
+	for (const who of [one, other]) await add(b, who, 'notes', { n: 0 });
+	const rows = [textOf(await add(b, one, 'notes', { n: 1 }))];
+	assert.equal(await addedPlainly(url, rows), 1);
+	// Keys of one account are none of another.
+	assert.equal(await add(b, { accountId: one.accountId, keyId: other.keyId }, 'notes', { n: 2 }), 'invalid_api_key');
+	const racing = Array.from({ length: 20 }, (_, i) => add(b, one, 'notes', { n: 2 + i }));
+	await a.writeAccounts({ command: 'eraseAccount', accountId: one.accountId });
+	const late = [
+		await add(b, one, 'notes', { n: -1 }),
+		await add(b, { accountId: one.accountId } as Person, 'notes', {}),
+	];
+	assert.deepEqual(late, ['invalid_api_key', 'invalid_api_key']);
+	for (const became of await Promise.all(racing)) if (became !== 'invalid_api_key') textOf(became);
+	for (let more = true; more; ) more = (await a.writeAccounts({ command: 'sweep' })).more === true;
+	assert.deepEqual(await query(url, 'SELECT * FROM rows WHERE account_id = $1', [one.accountId]), []);
+	assert.equal((await textsIn(b, other, 'notes')).length, 1);
+	await assertSound(url);
+});
+
+test('[4.2] limits of rows and tables are exact, whichever nodes add, in turn or at once', async () => {
+	const { url, a, b } = await pair({ PUMADB_MAX_ROWS_PER_TABLE: '40', PUMADB_MAX_TABLES: '3' });
+	const stores = [a, b];
+	const one = await person(a);
+	for (const table of ['turns', 'once']) await add(a, one, table, { n: 0 });
+	const turns = [];
+	for (let i = 1; i < 50; i++) turns.push(await add(stores[(i >> 1) % 2]!, one, 'turns', { n: i }));
+	assert.ok(turns.slice(39).every((became) => became === 'row_limit_reached'));
+	assert.ok((await addedPlainly(url, turns.slice(0, 39).map(textOf))) > 10);
+
+	await add(b, one, 'once', { n: 1 });
+	const once = await Promise.all(Array.from({ length: 80 }, (_, i) => add(stores[i % 2]!, one, 'once', { n: 2 + i })));
+	const rows = once.filter((became) => became !== 'row_limit_reached').map(textOf);
+	assert.equal(rows.length, 38);
+	for (const table of ['turns', 'once']) {
+		assert.equal((await textsIn(a, one, table)).length, 40);
+		for (const store of stores) assert.equal(await add(store, one, table, {}), 'row_limit_reached');
+	}
+
+	const fresh = ['three', 'four', 'five', 'three', 'four', 'five'];
+	const begun = await Promise.all(fresh.map((table, i) => add(stores[i % 2]!, one, table, { n: i })));
+	const tables = new Set(fresh.filter((_, i) => typeof begun[i] !== 'string'));
+	assert.equal(tables.size, 1);
+	for (const [i, became] of begun.entries()) if (!tables.has(fresh[i]!)) assert.equal(became, 'table_limit_reached');
+	assert.equal((await b.read.usage(one.accountId))!.tables, 3);
+	await assertSound(url);
+});
+
+test('[4.2] [2.3] the limit of bytes is exact, whichever nodes add, in turn or at once', async (t) => {
+	const LIMIT = 3000;
+	const { url, a, b } = await pair({ PUMADB_MAX_ACCOUNT_BYTES: String(LIMIT), PUMADB_MAX_ROW_BYTES: '200' });
+	const stores = [a, b];
+	const seed = seedFrom('ADDS_SEED');
+	t.diagnostic(`ADDS_SEED=${seed}`);
+	const random = randomFrom(seed);
+	const row = () => ({ a: 'é'.repeat(random.below(80)) });
+	const bytesOf = (texts: readonly string[]) => texts.reduce((sum, text) => sum + rowBytes(ownTextOf(text)), 0);
+
+	const inTurn = await person(a);
+	for (const table of ['x', 'y']) await add(b, inTurn, table, {});
+	let bytes = 4;
+	let full = 0;
+	let plain = 0;
+	for (let i = 0; full < 12; i++) {
+		const own = row();
+		const size = rowBytes(JSON.stringify(own));
+		const became = await add(stores[(i >> 1) % 2]!, inTurn, random.pick(['x', 'y']), own);
+		if (bytes + size > LIMIT) {
+			assert.equal(became, 'account_full');
+			full++;
+			continue;
+		}
+		plain += await addedPlainly(url, [textOf(became)]);
+		bytes += size;
+	}
+	assert.equal((await a.read.usage(inTurn.accountId))!.bytes, bytes);
+	assert.ok(plain > 5, `${plain} were plain`);
+
+	for (let round = 0; round < 4; round++) {
+		const atOnce = await person(a);
+		for (const table of ['x', 'y']) await add(stores[round % 2]!, atOnce, table, {});
+		const asked = Array.from({ length: 80 }, () => row());
+		const calls = asked.map((own, i) => add(stores[i % 2]!, atOnce, i % 3 === 0 ? 'x' : 'y', own));
+		const texts = (await Promise.all(calls)).flatMap((became) => (became === 'account_full' ? [] : [textOf(became)]));
+		const all = [...(await textsIn(a, atOnce, 'x')), ...(await textsIn(a, atOnce, 'y'))];
+		assert.equal(all.length, texts.length + 2);
+		assert.ok(bytesOf(all) <= LIMIT && bytesOf(all) > LIMIT - 200, `${bytesOf(all)} bytes`);
+		assert.equal((await b.read.usage(atOnce.accountId))!.bytes, bytesOf(all));
+	}
+	await assertSound(url);
+});
+
+test('[3.1] an index that one node makes has every row that another adds meanwhile and afterwards', async () => {
+	const { url, a, b } = await pair({ PUMADB_MAX_ROWS_PER_TABLE: '0', PUMADB_MAX_BATCH_OPERATIONS: '0' });
+	const one = await person(a);
+	// More rows than one step of building takes.
+	const operations = Array.from(
+		{ length: 1700 },
+		(_, i) => ({ action: 'add', own: `{"n":${i},"k":${i % 7}}` }) as const,
+	);
+	const texts = [...(await write(b, one, 'notes', ...operations))];
+	const plain = async (): Promise<boolean> => {
+		const text = textOf(await add(b, one, 'notes', { n: texts.length, k: texts.length % 7 }));
+		texts.push(text);
+		return (await addedPlainly(url, [text])) === 1;
+	};
+	await plain();
+	assert.ok(await plain());
+	// The first filter on the member asks for the index.
+	await a.read.count(one.accountId, 'notes', makeFilter([['k', 1]]));
+	for (let ready = false; !ready; ) {
+		await plain();
+		const [index] = await query(url, 'SELECT state FROM member_indexes');
+		ready = index?.state === 'ready';
+	}
+	const indexed: boolean[] = [];
+	for (let i = 0; i < 20; i++) indexed.push(await plain());
+	assert.deepEqual(indexed.slice(1), Array(19).fill(true));
+	// Another member's index, beside the first.
+	await a.read.count(one.accountId, 'notes', makeFilter([['n', 1]]));
+	for (let all = false; !all; await plain()) {
+		all = (await query(url, `SELECT 1 FROM member_indexes WHERE state = 'ready'`)).length === 2;
+	}
+	assert.ok(await plain());
+	const [{ entries }] = await query(url, 'SELECT count(*) AS entries FROM index_entries');
+	assert.equal(entries, 2 * texts.length);
+	for (const store of [a, b]) {
+		for (let k = 0; k < 7; k++) {
+			const found = await store.read.rowTexts(one.accountId, 'notes', makeFilter([['k', k]]));
+			assert.deepEqual(
+				found,
+				texts.filter((text) => n(text) % 7 === k),
+			);
+		}
+		assert.deepEqual(await store.read.rowTexts(one.accountId, 'notes', makeFilter([['n', texts.length - 1]])), [
+			texts.at(-1),
+		]);
+	}
+	await assertSound(url);
+});
+
+test('[2.1] [3.3] nodes whose clocks are minutes apart: ids and times grow in the order in which adds are answered', async (t) => {
+	const url = await emptyDatabase();
+	const ahead = [0, -300_000, 120_000];
+	const stores: Store[] = [];
+	for (const by of ahead) stores.push(await open(url, { clock: () => Date.now() + by }));
+	const one = await person(stores[0]!);
+	const seed = seedFrom('ADDS_SEED');
+	t.diagnostic(`ADDS_SEED=${seed}`);
+	const random = randomFrom(seed);
+	let last = { id: '', createdAt: '' };
+	const texts: string[] = [];
+	for (let wave = 0; wave < 60; wave++) {
+		// One store for some waves, so that it comes to know the account, or all of them at once.
+		const size = random.chance(0.7) ? 1 : 1 + random.below(6);
+		const store = stores[Math.floor(wave / 4) % 3]!;
+		const calls = Array.from({ length: size }, (_, i) =>
+			add(size === 1 ? store : stores[i % 3]!, one, random.pick(['x', 'y']), { n: wave }),
+		);
+		const answered = (await Promise.all(calls)).map(textOf);
+		texts.push(...answered);
+		for (const { id, createdAt } of answered.map(identityOf)) {
+			assert.ok(id > last.id, `${id} after ${last.id}`);
+			assert.ok(createdAt >= last.createdAt, `${createdAt} after ${last.createdAt}`);
+		}
+		const latest = answered.map(identityOf).toSorted((x, y) => (x.id < y.id ? 1 : -1))[0]!;
+		last = {
+			id: latest.id,
+			createdAt: answered
+				.map((text) => identityOf(text).createdAt)
+				.toSorted()
+				.at(-1)!,
+		};
+	}
+	assert.ok((await addedPlainly(url, texts)) > 10);
+	const all = [...(await textsIn(stores[0]!, one, 'x')), ...(await textsIn(stores[0]!, one, 'y'))].map(identityOf);
+	const inOrder = all.toSorted((x, y) => (x.id < y.id ? -1 : 1)).map(({ createdAt }) => createdAt);
+	assert.deepEqual(inOrder, inOrder.toSorted());
+	await assertSound(url);
+});
+
+test('[4.1] [5.4] a table that one node emptied, and the sweep forgot, counts right when another adds to it again', async () => {
+	const url = await emptyDatabase();
+	let now = Date.UTC(2026, 0, 1);
+	const options = { env: { PUMADB_MAX_TABLES: '1', PUMADB_VERSION_RETENTION_DAYS: '1' }, clock: () => now };
+	const [a, b] = [await open(url, options), await open(url, options)];
+	for (const forgotten of [false, true]) {
+		const one = await person(a);
+		const empty = async (table: string): Promise<void> => {
+			for (const text of await textsIn(a, one, table)) {
+				await write(a, one, table, { action: 'delete', filter: makeFilter([['id', identityOf(text).id]]) });
+			}
+			if (!forgotten) return;
+			now += 3 * 86_400_000;
+			for (let more = true; more; ) more = (await a.writeAccounts({ command: 'sweep' })).more === true;
+			assert.deepEqual(await query(url, 'SELECT * FROM tables WHERE account_id = $1', [one.accountId]), []);
+		};
+		await add(b, one, 'notes', { n: 0 });
+		assert.equal(await addedPlainly(url, [textOf(await add(b, one, 'notes', { n: 1 }))]), 1);
+		await empty('notes');
+		assert.equal((await b.read.usage(one.accountId))!.tables, 0);
+		const text = textOf(await add(b, one, 'notes', { n: 2 }));
+		assert.deepEqual(await textsIn(a, one, 'notes'), [text]);
+		assert.equal((await b.read.usage(one.accountId))!.tables, 1);
+		assert.deepEqual(await b.read.tables(one.accountId, '9999'), [{ name: 'notes', rows: 1 }]);
+		assert.equal(await addedPlainly(url, [textOf(await add(b, one, 'notes', { n: 3 }))]), 1);
+		// Its place is taken by another table meanwhile.
+		await empty('notes');
+		textOf(await add(a, one, 'other', { n: 4 }));
+		assert.equal(await add(b, one, 'notes', { n: 5 }), 'table_limit_reached');
+		assert.equal(await b.read.count(one.accountId, 'notes', EVERY_ROW), 0);
+		await assertSound(url);
+	}
+});
+
+test('[4.7] adds with an idempotency key make one row, however well both nodes know the account', async () => {
+	const { url, a, b } = await pair();
+	const one = await person(a);
+	for (const store of [a, b, a, b]) await add(store, one, 'notes', { n: 0 });
+	for (let round = 0; round < 10; round++) {
+		const idempotency = { key: `k${round}`, fingerprint: 'f' };
+		const keyed = { action: 'add', own: `{"n":${round}}`, idempotency } as const;
+		const calls = [0, 1, 2, 3].map((i) => write(i % 2 === 0 ? a : b, one, 'notes', keyed));
+		const plain = [add(a, one, 'notes', { n: -1 }), add(b, one, 'notes', { n: -1 })];
+		const texts = (await Promise.all(calls)).map(textOf);
+		assert.equal(new Set(texts).size, 1);
+		await Promise.all(plain);
+	}
+	assert.equal((await textsIn(a, one, 'notes')).length, 4 + 10 * 3);
+	await assertSound(url);
+});
+
+test('[8.1] a database of schema 1 is brought up to date with what it holds, and serves', async () => {
+	const url = await emptyDatabase();
+	const first = new URL('../src/store/postgres/migrations/0001.sql', import.meta.url);
+	await query(url, 'CREATE SCHEMA pumadb');
+	await query(url, 'CREATE TABLE pumadb.schema_version (one integer PRIMARY KEY, version integer NOT NULL)');
+	await query(url, readFileSync(first, 'utf8'));
+	await query(url, 'INSERT INTO schema_version VALUES (1, 1)');
+	const [accountId, keyId, id] = ['someone', 'key_1', '019b7618-d000-7000-8000-000000000001'];
+	const at = '2026-01-01T00:00:00.000Z';
+	const text = `{"id":"${id}","n":1,"created_at":"${at}","updated_at":"${at}"}`;
+	await query(
+		url,
+		`INSERT INTO accounts (account_id, email, created_at, tables, bytes, last_id, clock) VALUES ($1, 'a@example.com', $2, 1, 7, $3, $4)`,
+		[accountId, at, id, Date.parse(at)],
+	);
+	await query(url, `INSERT INTO emails VALUES ('a@example.com', $1)`, [accountId]);
+	await query(
+		url,
+		`INSERT INTO api_keys (account_id, key_id, key_no, name, secret_hash, prefix, made_by, created_at)
+			VALUES ($1, $2, 0, 'k', $3, 'p', 'api', $4)`,
+		[accountId, keyId, secretHash('secret'), at],
+	);
+	await query(url, `INSERT INTO tables VALUES ($1, 'notes', 1, false)`, [accountId]);
+	await query(url, `INSERT INTO rows VALUES ($1, 'notes', $2, 0, 7, $3)`, [accountId, id, text]);
+
+	// Two nodes that start together.
+	const [a, b] = (await Promise.all([open(url), open(url)])) as [Store, Store];
+	assert.deepEqual(await query(url, 'SELECT version FROM schema_version'), [{ version: currentSchema() }]);
+	assert.ok(currentSchema() >= 2);
+	assert.deepEqual(await a.read.caller(accountId, secretHash('secret')), { accountId, keyId });
+	const one = { accountId, keyId };
+	const texts = [text];
+	for (const store of [b, b, a, a]) texts.push(textOf(await add(store, one, 'notes', { n: texts.length + 1 })));
+	assert.ok((await addedPlainly(url, texts)) >= 2);
+	assert.deepEqual(await textsIn(b, one, 'notes'), texts);
+	await a.writeAccounts({ command: 'revokeKey', accountId, keyId });
+	assert.equal(await add(b, one, 'notes', {}), 'invalid_api_key');
+	await assertSound(url);
+});
