@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Any, type Client, clientWith, send, signIn } from './support/client.ts';
+import { type Answer, type Any, type Client, clientWith, type Options, send, signIn } from './support/client.ts';
 import { faultsOf, filesHolding } from './support/data-dir.ts';
 import { type ClockedServer, startClocked } from './support/in-process.ts';
 import { assertRefused, assertStatus } from './support/refusals.ts';
@@ -103,6 +103,106 @@ test('[6.7] [6.6] a revoked key is refused at once, and stays listed', async () 
 	assert.equal(revoked.id, id);
 	assert.match(revoked.revoked_at, /^\d{4}-\d\d-\d\dT[\d:.]{12}Z$/);
 	assert.ok(revoked.revoked_at >= revoked.created_at);
+});
+
+/** What an answer says, but for what names the one call. */
+function sayingOf({ status, headers, body }: Answer): unknown {
+	const own = [...headers].filter(([name]) => !['x-request-id', 'date'].includes(name));
+	const { request_id: _, ...error } = body.error;
+	return { status, headers: own, error };
+}
+
+/** Writes that work, and writes that are refused for another reason at each step on the way. */
+const WRITES: readonly (readonly [method: string, path: string, options: Options])[] = [
+	['POST', '/v1/notes', { json: { n: 1 } }],
+	['POST', '/v1/notes', { json: { n: 1 }, headers: { 'idempotency-key': 'k' } }],
+	['POST', '/v1/notes', { body: '{"n":', headers: { 'content-type': 'application/json' } }],
+	['POST', '/v1/notes', { body: '{"n":1}', headers: { 'content-type': 'text/plain' } }],
+	['POST', '/v1/notes', { json: { id: 'mine' } }],
+	['POST', '/v1/notes', { json: { text: 'x'.repeat(70_000) } }],
+	['POST', '/v1/notes', { json: { text: 'x'.repeat(1_100_000) } }],
+	['POST', '/v1/notes?unknown=1', { json: { n: 1 } }],
+	['POST', '/v1/no%20table', { json: { n: 1 } }],
+	['POST', '/v1/fresh', { json: { n: 1 } }],
+	['POST', '/v1/notes/batch', { json: { operations: [{ action: 'add', row: { n: 1 } }] } }],
+	['POST', '/v1/notes/batch', { json: { operations: [{ action: 'nothing' }] } }],
+	['POST', '/v1/notes/upsert', { json: { key: 'n', row: { n: 1 } } }],
+	['POST', '/v1/notes/update_row', { json: { id: 'none', patch: { n: 2 } } }],
+	['POST', '/v1/notes/update_where', { json: { filter: { n: 1 }, patch: { n: 2 } } }],
+	['POST', '/v1/notes/restore', { json: { id: 'none', version: 1 } }],
+	['DELETE', `/v1/notes?filter=${encodeURIComponent('{"n":0}')}`, {}],
+	['DELETE', '/v1/notes', {}],
+];
+
+/** A key that each node has done a write with and then saw none of, since it is revoked; and a key that never was. */
+async function revokedKey(
+	on: ClockedServer,
+	owner: Client,
+): Promise<{ revoked: Client; unknown: Client; rows: Any[] }> {
+	const { id, api_key } = await create(owner);
+	const revoked = clientWith(on, api_key);
+	const rows = [await revoked.add('notes', { n: 0 }), await revoked.add('notes', { n: 0 })];
+	assert.deepEqual(assertStatus(await owner.del(`/v1/_keys/${id}`), 200), { revoked: 1 });
+	return { revoked, unknown: clientWith(on, api_key.replace(/[a-z0-9]{20}$/, '0'.repeat(20))), rows };
+}
+
+for (const [writesPerMinute, left] of [
+	['0', 'have no limit'],
+	['6', 'are left of the minute'],
+	['2', 'are used up for the minute'],
+] as const) {
+	test(`[6.7] [1.4] a revoked key is told so whatever else is wrong with a write, where its writes ${left}`, async () => {
+		const limited = await startClocked({ ...NO_RATE_LIMITS, PUMADB_WRITES_PER_MINUTE: writesPerMinute });
+		try {
+			const owner = await signIn(limited);
+			const kept: Any[] = [];
+			for (const [method, path, options] of WRITES) {
+				// Revoking counts as a write too.
+				limited.advance(61_000);
+				const { revoked, unknown, rows } = await revokedKey(limited, owner);
+				kept.push(...rows);
+				// One answer of each node, if there are two.
+				const answers: Answer[] = [];
+				for (const { call } of [revoked, revoked, unknown, unknown]) answers.push(await call(method, path, options));
+				for (const answer of answers) {
+					assertRefused(answer, 401, 'invalid_api_key');
+					assert.equal(answer.headers.get('ratelimit'), null);
+					assert.deepEqual(sayingOf(answer), sayingOf(answers.at(-1)!), `${method} ${path}`);
+				}
+			}
+			assert.deepEqual(await owner.rows('notes'), kept);
+			const { tables } = (await owner.get('/v1/_tables')).body;
+			assert.deepEqual(
+				tables.map(({ name }: Any) => name),
+				['notes'],
+			);
+		} finally {
+			await limited.stop();
+		}
+	});
+}
+
+test('[6.7] last_used_at of a key stays as it was when the key was revoked, whatever is sent with it', async () => {
+	const dataDir = temporaryDir();
+	let clocked = await startClocked(NO_RATE_LIMITS, dataDir);
+	try {
+		const owner = await signIn(clocked);
+		const keys: Client[] = [];
+		for (const _ of WRITES) keys.push((await revokedKey(clocked, owner)).revoked);
+		clocked.advance(3_600_000);
+		const later = new Date(Date.now() + 1_800_000).toISOString();
+		for (const [i, [method, path, options]] of WRITES.entries()) {
+			// On each node, if there are two.
+			for (let n = 0; n < 2; n++) assertStatus(await keys[i]!.call(method, path, options), 401);
+		}
+		await clocked.stop();
+		clocked = await startClocked(NO_RATE_LIMITS, dataDir);
+		for (const key of (await listed(clientWith(clocked, owner.key))).slice(1)) {
+			assert.ok(key.last_used_at !== null && key.last_used_at < later, key.last_used_at);
+		}
+	} finally {
+		await clocked.stop();
+	}
 });
 
 test('[6.7] a key can revoke itself, and other accounts revoke nothing', async () => {
