@@ -15,9 +15,11 @@ import {
 	addedPlainly,
 	assertSound,
 	type Became,
+	closeAll,
 	emptyDatabase,
 	openOn,
 	type Person,
+	pair,
 	person,
 	textOf,
 	textsIn,
@@ -30,19 +32,8 @@ const UNLIMITED = {
 	...{ PUMADB_MAX_ROWS_PER_TABLE: '0', PUMADB_MAX_ACCOUNT_BYTES: '0', PUMADB_MAX_ARCHIVE_BYTES: '0' },
 	PUMADB_MAX_VERSIONS_PER_ROW: '0',
 };
-let opened: Store[] = [];
 
-afterEach(async () => {
-	for (const store of opened) await store.close();
-	opened = [];
-});
-
-/** Two stores on one new database. */
-async function pair(): Promise<{ url: string; stores: readonly [Store, Store] }> {
-	const url = await emptyDatabase();
-	for (let i = 0; i < 2; i++) opened.push(await openOn(url, { env: UNLIMITED }));
-	return { url, stores: opened as unknown as [Store, Store] };
-}
+afterEach(closeAll);
 
 /** Stands between a store and its database. */
 interface Relay {
@@ -100,7 +91,8 @@ async function everyState(url: string): Promise<string[]> {
 
 test('[4.8] [5.1] [8.2] adds of many accounts among other writes, on two nodes: each answered state of a row is there once', async (t) => {
 	const random = newRandom(t);
-	const { url, stores } = await pair();
+	const { url, a, b } = await pair(UNLIMITED);
+	const stores = [a, b] as const;
 	const people: Person[] = [];
 	for (let i = 0; i < 8; i++) people.push(await person(random.pick(stores)));
 	const tables = ['x', 'y', 'z'];
@@ -183,7 +175,8 @@ test('[4.8] [5.1] [8.2] adds of many accounts among other writes, on two nodes: 
 });
 
 test('[1.2] while another session holds an account, adds to others are answered, and its own once it is let go', async () => {
-	const { url, stores } = await pair();
+	const { url, a, b } = await pair(UNLIMITED);
+	const stores = [a, b] as const;
 	const people: Person[] = [];
 	for (let i = 0; i < 8; i++) people.push(await person(stores[0]!));
 	const [held, ...free] = people as [Person, ...Person[]];
@@ -220,8 +213,8 @@ test('[1.2] while another session holds an account, adds to others are answered,
 test('[1.2] [4.8] [8.1] connections are cut under adds: what was answered is there, what was refused is not, nothing twice', async (t) => {
 	const url = await emptyDatabase();
 	const relay = await startRelay(url);
-	for (const through of [url, relay.url]) opened.push(await openOn(through, { env: UNLIMITED, onFault: () => {} }));
-	const stores = [...opened];
+	const stores: Store[] = [];
+	for (const through of [url, relay.url]) stores.push(await openOn(through, { env: UNLIMITED, onFault: () => {} }));
 	const people: Person[] = [];
 	for (let i = 0; i < 8; i++) people.push(await person(stores[0]!));
 	for (const one of people)

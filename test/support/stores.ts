@@ -28,13 +28,31 @@ export interface OpenStore {
 	readonly onFault?: (message: string, cause: string) => void;
 }
 
-export function openOn(url: string, { env = {}, clock = Date.now, onFault }: OpenStore = {}): Promise<Store> {
-	return openStore({
+let opened: Store[] = [];
+
+/** Opens a store, until {@link closeAll}. */
+export async function openOn(url: string, { env = {}, clock = Date.now, onFault }: OpenStore = {}): Promise<Store> {
+	const store = await openStore({
 		config: readConfig({ PUMADB_DATABASE_CONNECTIONS: '6', PUMADB_DATABASE_URL: url, ...env }, {}),
 		clock,
 		onFault: onFault ?? ((message, cause) => assert.fail(`${message} ${cause}`)),
 		onFatal: () => assert.fail('The writer failed.'),
 	});
+	opened.push(store);
+	return store;
+}
+
+/** Two stores on one new database. */
+export async function pair(env: Env = {}): Promise<{ url: string; a: Store; b: Store }> {
+	const url = await emptyDatabase();
+	return { url, a: await openOn(url, { env }), b: await openOn(url, { env }) };
+}
+
+/** Closes every store that was opened, as after each test. */
+export async function closeAll(): Promise<void> {
+	const closing = opened;
+	opened = [];
+	for (const store of closing) await store.close();
 }
 
 /** An account, and the key, session or grant that calls for it. */
