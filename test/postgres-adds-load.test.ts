@@ -47,7 +47,7 @@ async function startRelay(databaseUrl: string): Promise<Relay> {
 	const sockets = new Set<Socket>();
 	let losing = false;
 	const server = createServer((near) => {
-		const far = connect(Number(target.port), target.hostname);
+		const far = connect(Number(target.port || 5432), target.hostname);
 		near.pipe(far);
 		far.on('data', (bytes) => losing || near.write(bytes));
 		for (const [socket, other] of [

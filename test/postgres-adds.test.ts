@@ -172,7 +172,7 @@ test('[2.1] [3.3] nodes whose clocks are minutes apart: ids and times grow in th
 			last = { id: id > last.id ? id : last.id, at: createdAt > last.at ? createdAt : last.at };
 		}
 	}
-	assert.ok((await addedPlainly(url, texts)) > 10);
+	assert.ok((await addedPlainly(url, texts)) > 3);
 	const all = [...(await textsIn(stores[0]!, one, 'x')), ...(await textsIn(stores[0]!, one, 'y'))].map(identityOf);
 	const inOrder = all.toSorted((x, y) => (x.id < y.id ? -1 : 1)).map(({ createdAt }) => createdAt);
 	assert.deepEqual(inOrder, inOrder.toSorted());
