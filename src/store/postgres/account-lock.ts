@@ -25,7 +25,7 @@ export interface Account {
 	readonly tables: Map<string, Table>;
 	/** Keys, grants and sessions that calls came with, by whether they have not ended since. */
 	readonly keys: ReadonlyMap<string, boolean>;
-	/** Moves on when a key ends or a member index changes ({@link endEpoch}). */
+	/** Changes when a key ends or a member index changes ({@link endEpoch}). */
 	readonly epoch: number;
 	lastId: string | null;
 	seq: number;

@@ -1,3 +1,3 @@
--- Moves on whenever a key of the account ends or its member indexes change: what a node remembers of them holds for as long as
--- this stands still (known-accounts.ts).
+-- Another random number whenever a key of the account ends or its member indexes change: what a node remembers of them holds for
+-- as long as this stays the same (known-accounts.ts).
 ALTER TABLE pumadb.accounts ADD COLUMN epoch bigint NOT NULL DEFAULT 0;
