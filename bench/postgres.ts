@@ -1,8 +1,9 @@
 /**
  * `node bench/postgres.ts`: durable adds and reads on PostgreSQL, beside pgbench doing the same with the same bytes, on the same
  * server, at the same concurrency, in turn in one run; what a call costs of the node's and of the database's CPU, for sizing; and
- * tables of 1,000 and 100,000 rows. Adds are measured twice: everything on the same cores, and the database on a core of its own
- * with whoever calls it on another. What was written is counted afterwards. Needs pgbench, wrk and taskset on the PATH.
+ * tables of 1,000 and 100,000 rows. Adds on one node are measured twice: everything on the same cores, and the database on a core
+ * of its own with whoever calls it on another; on two nodes too: as they come, and with a share of a core each. What was written
+ * is counted afterwards. Needs pgbench, wrk and taskset on the PATH.
  */
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -23,6 +24,7 @@ import {
 	rowsOf,
 } from './measure.ts';
 import { cpuSecondsOf, type Measured, startPumadb } from './processes.ts';
+import { limitCpu } from './quota.ts';
 import { get, makeAccounts, post, sampleRow } from './requests.ts';
 import { bySize } from './sizes.ts';
 import { type WrkResult, writeRequests, wrk } from './wrk.ts';
@@ -30,6 +32,8 @@ import { type WrkResult, writeRequests, wrk } from './wrk.ts';
 const ROUNDS = 7;
 const SECONDS = 3;
 const ACCOUNTS = 1000;
+/** Of a core, for each of two nodes that leave room for the database and the load on two cores. */
+const SMALL = 0.3;
 
 /** What pgbench made, and what one of its transactions cost the database, in microseconds of CPU. */
 interface Transactions {
@@ -134,6 +138,32 @@ function told(results: readonly Loaded[]): string {
 	const node = median(results.map((result) => result.node));
 	const database = median(results.map((result) => result.database));
 	return `${rounded(node)} µs of the node's CPU and ${rounded(database)} µs of the database's`;
+}
+
+/** Two nodes beside one, each with a share of a core: as on machines of their own, where the nodes are what is short. */
+async function onSmallMachines(): Promise<void> {
+	const small = [await start(), await start()];
+	for (const node of small) await together([node], addOne);
+	if (!small.every(({ pid }) => limitCpu(pid, SMALL))) {
+		console.log('skipped: two nodes with a share of a core each; control groups cannot be made here');
+		return;
+	}
+	const before = await rowsOf(one, accounts, 'adds');
+	const alone: WrkResult[] = [];
+	const twos: WrkResult[] = [];
+	for (let round = 0; round < ROUNDS; round++) {
+		alone.push(await together(small.slice(0, 1), addOne));
+		twos.push(await together(small, addOne));
+	}
+	check((await rowsOf(one, accounts, 'adds')) >= before + answersOf([...alone, ...twos]), 'answered rows are missing');
+	const gain = per(twos) / per(alone);
+	report(
+		`durable adds, two nodes, each with ${SMALL} of a core`,
+		`${rounded(per(twos))}/s, ${gain.toFixed(2)} times one node ${rounded(per(alone))}/s`,
+		'more than one',
+		gain > 1,
+	);
+	await Promise.all(small.map((node) => node.stop()));
 }
 
 /** Durable adds on one node, and pgbench, in turn. */
@@ -245,6 +275,7 @@ console.log(
 );
 console.log(`resident: ${rounded(one.resident() / 1e6)} MB a node`);
 await bySize(one);
+await onSmallMachines();
 if (cpus().length > 1) {
 	// Whoever calls the database has a machine of its own in earnest, and so does the database.
 	for (const pid of [postmaster, ...backends()]) keepTo(0, pid);
