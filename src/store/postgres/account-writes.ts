@@ -288,24 +288,15 @@ class Command {
 	async #createLink(command: Extract<AccountCommand, { command: 'createLink' }>): Promise<AccountDone> {
 		const { accountId, keyId, tokenHash, target, expiresAt } = command;
 		await this.#lock(accountId);
-		// The key or grant may have been revoked between the caller's check and this transaction.
-		const [key, live] = await Promise.all([
-			this.#do(
-				`SELECT 1 FROM pumadb.api_keys WHERE account_id = $1 AND key_id = $2 AND revoked_at IS NULL
-					UNION ALL SELECT 1 FROM pumadb.grants WHERE account_id = $1 AND grant_id = $2`,
-				accountId,
-				keyId,
-			),
+		const [live] = await Promise.all([
 			this.#do(
 				'SELECT expires_at FROM pumadb.links WHERE account_id = $1 AND expires_at > $2 ORDER BY expires_at LIMIT $3',
 				accountId,
 				this.#now,
 				MAX_LIVE_LINKS,
 			),
+			requireLive(this.#ask, accountId, keyId),
 		]);
-		if (key.rows.length === 0) {
-			throw new Refusal('invalid_api_key', 'This API key was revoked. Send a live one.');
-		}
 		requireRoomForLink(
 			live.rows.map((row) => row.expires_at as number),
 			this.#now,
