@@ -242,6 +242,42 @@ test('[4.7] adds with an idempotency key make one row, however well both nodes k
 	await assertSound(url);
 });
 
+test('[4.7] [5.3] answers of keyed adds that load nothing are kept, for every node and within their bound', async () => {
+	const { url, a, b } = await pair({ PUMADB_MAX_ACCOUNT_BYTES: '4000', PUMADB_MAX_ROW_BYTES: '1000' });
+	const one = await person(a);
+	for (const store of [a, b]) await add(store, one, 'notes', {});
+	const keyed = (n: number, text = '') => {
+		const own = JSON.stringify({ n, text });
+		return { action: 'add', own, idempotency: { key: `k${n}`, fingerprint: own } } as const;
+	};
+	const texts = (await Promise.all([0, 1, 2, 3].map((n) => write(a, one, 'notes', keyed(n))))).map(textOf);
+	assert.equal(await addedPlainly(url, texts), 4);
+	for (const store of [a, b]) {
+		for (const n of [0, 1, 2, 3]) assert.equal(textOf(await write(store, one, 'notes', keyed(n))), texts[n]);
+		assert.equal(await write(store, one, 'notes', keyed(0, 'other')), 'idempotency_key_reused');
+	}
+	const sum = (of: readonly string[]) => of.reduce((bytes, text) => bytes + Buffer.byteLength(text), 0);
+	const [before] = await query(url, 'SELECT kept_bytes FROM accounts');
+	assert.equal(before.kept_bytes, sum(texts));
+	const further = await Promise.all([4, 5].map((n) => write(b, one, 'notes', keyed(n))));
+	texts.push(...further.map(textOf));
+	assert.equal(new Set((await query(url, 'SELECT seq FROM kept_answers')).map(({ seq }) => seq)).size, 6);
+	// The last answer that fits, and one more: younger than an hour, none gives way.
+	const became = [];
+	for (let n = 10; n < 30; n++) {
+		became.push(await write(n % 2 === 0 ? a : b, one, 'notes', keyed(n, 'x'.repeat(900))));
+		await write(a, one, 'notes', { action: 'delete', filter: makeFilter([['n', n]]) });
+	}
+	assert.ok(
+		became.slice(-5).every((one) => one === 'archive_full'),
+		JSON.stringify(became.slice(-5)),
+	);
+	const kept = became.filter((one) => one !== 'archive_full').map(textOf);
+	const [after] = await query(url, 'SELECT kept_bytes FROM accounts');
+	assert.equal(after.kept_bytes, sum([...texts, ...kept]));
+	await assertSound(url);
+});
+
 test('[8.1] a database of schema 1 is brought up to date with what it holds, and serves', async () => {
 	const url = await emptyDatabase();
 	const first = new URL('../src/store/postgres/migrations/0001.sql', import.meta.url);

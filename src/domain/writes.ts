@@ -360,6 +360,7 @@ function decideRestore(operation: Of<'restore'>, loaded: Loaded, limits: WriteLi
 }
 
 export type Insert = Extract<Change, { kind: 'insert' }>;
+export type Keep = Extract<Change, { kind: 'keep' }>;
 type Update = Extract<Change, { kind: 'update' }>;
 
 function newRow(own: string, usage: Usage, limits: WriteLimits, moment: Moment): Insert {

@@ -1,60 +1,22 @@
-import { decidePlainAdd, isPlainAdd, mostBytesBefore, mostRowsBefore } from '../../domain/plain-adds.ts';
-import type { Insert, Moment } from '../../domain/writes.ts';
+import {
+	decidePlainAdd,
+	mostArchivedBefore,
+	mostBytesBefore,
+	mostRowsBefore,
+	type PlainAdd,
+} from '../../domain/plain-adds.ts';
+import { type Moment, storedBytes } from '../../domain/writes.ts';
 import { Refusal } from '../../errors.ts';
 import type { WriteLimits } from '../../limits.ts';
 import { RandomBytes } from '../random-bytes.ts';
 import type { RowsCall, RowsOutcome } from '../seam.ts';
 import type { AccountCalls, IndexDefinition } from './account-lock.ts';
+import { ADD_ALL, ADD_ROWS } from './add-statement.ts';
 import type { Connections, Result } from './connections.ts';
 import { entriesOf } from './entries.ts';
 import type { KnownAccount, KnownAccounts } from './known-accounts.ts';
 
-/**
- * Adds the rows of many accounts in one statement, without loading anything first. An account takes part if nobody else holds its
- * lock, its epoch is the one that the node knows (so the keys are live and the indexes are these), it has room, and ids and moments
- * go on from where it stands: what was decided is then what would have been decided under its lock. Accounts are locked in order,
- * and none is waited for.
- *
- * A statement sees the database as it was when it began, but each lock and UPDATE of a row that has changed since looks at the
- * newest version and checks its conditions again (PostgreSQL manual, section 13.2.1, Read Committed Isolation Level).
- */
-const SQL = `WITH mine AS MATERIALIZED (
-		SELECT a.account_id, w.last_id, w.clock
-			FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::uuid[], $5::uuid[], $6::bigint[])
-				AS w (account_id, epoch, most, first_id, last_id, clock)
-			CROSS JOIN LATERAL (
-				SELECT account_id FROM pumadb.accounts a
-					WHERE a.account_id = w.account_id AND a.epoch = w.epoch AND a.bytes <= w.most
-						AND a.last_id < w.first_id AND a.clock <= w.clock
-					FOR NO KEY UPDATE SKIP LOCKED) a),
-	counted AS (
-		UPDATE pumadb.tables t SET rows = t.rows + w.rows
-			FROM unnest($7::text[], $8::text[], $9::integer[], $10::bigint[], $11::bigint[]) WITH ORDINALITY
-				AS w (account_id, name, rows, most, bytes, no)
-			JOIN mine USING (account_id)
-			WHERE t.account_id = w.account_id AND t.name = w.name AND t.rows BETWEEN 1 AND w.most
-			RETURNING w.no, t.account_id, t.name, w.bytes, mine.last_id, mine.clock),
-	saved AS (
-		UPDATE pumadb.accounts a SET bytes = a.bytes + c.bytes, last_id = c.last_id, clock = c.clock
-			FROM (SELECT account_id, last_id, clock, sum(bytes) AS bytes FROM counted GROUP BY account_id, last_id, clock) c
-			WHERE a.account_id = c.account_id),
-	added AS (
-		INSERT INTO pumadb.rows (account_id, table_name, id, version, bytes, text)
-			SELECT c.account_id, c.name, w.id, 0, w.bytes, w.text
-				FROM unnest($12::bigint[], $13::uuid[], $14::integer[], $15::text[]) AS w (no, id, bytes, text)
-				JOIN counted c USING (no))$entered
-	SELECT string_agg(no::text, ',') AS applied FROM counted`;
-
-const ENTERED = `,
-	entered AS (
-		INSERT INTO pumadb.index_entries (account_id, index_no, key, id)
-			SELECT c.account_id, w.index_no, w.key, w.id
-				FROM unnest($16::bigint[], $17::integer[], $18::bytea[], $19::uuid[]) AS w (no, index_no, key, id)
-				JOIN counted c USING (no))`;
-
 const NOTHING: Pick<Result, 'rows'> = { rows: [] };
-const WITHOUT_ENTRIES = SQL.replace('$entered', '');
-const WITH_ENTRIES = SQL.replace('$entered', () => ENTERED);
 
 /** What is added to a table. */
 interface Added {
@@ -62,7 +24,10 @@ interface Added {
 	readonly name: string;
 	readonly indexes: readonly IndexDefinition[];
 	readonly rows: NewRow[];
+	/** Idempotency keys among them. */
+	readonly keys: Set<string>;
 	bytes: number;
+	keptBytes: number;
 	/** Its number within the statement, from 1 on. */
 	no: number;
 }
@@ -72,7 +37,13 @@ interface NewRow {
 	readonly id: string;
 	readonly bytes: number;
 	readonly text: string;
+	/** The answer that is kept under a key, as the account's nth of these. */
+	readonly kept:
+		| { readonly key: string; readonly fingerprint: string; readonly bytes: number; readonly nth: number }
+		| undefined;
 }
+
+type Keyed = NewRow & { readonly kept: NonNullable<NewRow['kept']> };
 
 /** What is added to an account. */
 interface Plan {
@@ -82,6 +53,8 @@ interface Plan {
 	/** The row that each call adds; its text is the result. */
 	readonly rows: readonly NewRow[];
 	readonly bytes: number;
+	readonly kept: number;
+	readonly keptBytes: number;
 	readonly clock: number;
 }
 
@@ -101,7 +74,7 @@ export class PlainAdds {
 
 	/** Is the call a plain add, and enough known of its account? */
 	takes(call: RowsCall): boolean {
-		if (call.operations.length !== 1 || !isPlainAdd(call.operations[0]!)) return false;
+		if (call.operations.length !== 1 || call.operations[0]!.action !== 'add') return false;
 		const known = this.#known.get(call.accountId);
 		return known !== undefined && covers(known, call);
 	}
@@ -144,22 +117,35 @@ export class PlainAdds {
 		const tables = new Map<string, Added>();
 		const rows: NewRow[] = [];
 		let sum = 0;
+		let kept = 0;
+		let keptBytes = 0;
 		for (const { call } of calls) {
-			const insert = covers(known, call) ? this.#decide(call, moment) : undefined;
-			if (insert === undefined) return undefined;
-			const { bytes, text } = insert;
+			const add = covers(known, call) ? this.#decide(call, moment) : undefined;
 			const added = tables.get(call.table) ?? newTable(accountId, call.table, known);
-			const row = { added, id, bytes, text };
+			// The second of two with the same key is answered as the first was.
+			if (add === undefined || (add.keep !== undefined && added.keys.has(add.keep.key))) return undefined;
+			const { insert, keep } = add;
 			tables.set(call.table, added);
-			added.rows.push(row);
-			added.bytes += bytes;
+			const answer = keep && {
+				key: keep.key,
+				fingerprint: keep.fingerprint,
+				bytes: storedBytes(keep.answer),
+				nth: ++kept,
+			};
+			const row = { added, id, bytes: insert.bytes, text: insert.text, kept: answer };
 			rows.push(row);
-			sum += bytes;
+			added.rows.push(row);
+			added.bytes += row.bytes;
+			sum += row.bytes;
+			if (answer === undefined) continue;
+			added.keys.add(answer.key);
+			added.keptBytes += answer.bytes;
+			keptBytes += answer.bytes;
 		}
-		return { accountId, known, tables, rows, bytes: sum, clock };
+		return { accountId, known, tables, rows, bytes: sum, kept, keptBytes, clock };
 	}
 
-	#decide({ operations }: RowsCall, moment: Moment): Insert | undefined {
+	#decide({ operations }: RowsCall, moment: Moment): PlainAdd | undefined {
 		try {
 			return decidePlainAdd(operations[0]!, this.#limits, moment);
 		} catch (error) {
@@ -193,19 +179,29 @@ export class PlainAdds {
 		const entries = rows.flatMap(({ added, id, text }) =>
 			entriesOf(added.indexes, id, text).map((entry) => ({ ...entry, id, no: added.no })),
 		);
-		if (entries.length === 0) return [WITHOUT_ENTRIES, values];
+		const kept = rows.filter((row): row is Keyed => row.kept !== undefined);
+		if (entries.length === 0 && kept.length === 0) return [ADD_ROWS, values];
 		values.push(
+			array(plans, ({ keptBytes }) => asBigint(keptBytes === 0 ? Infinity : mostArchivedBefore(keptBytes, limits))),
+			array(plans, (plan) => plan.kept),
+			array(tables, ({ keptBytes }) => keptBytes),
 			array(entries, ({ no }) => no),
 			array(entries, ({ indexNo }) => indexNo),
 			entries.map(({ key }) => key),
 			array(entries, ({ id }) => id),
+			array(kept, ({ added }) => added.no),
+			kept.map((row) => row.kept.key),
+			kept.map((row) => row.kept.fingerprint),
+			array(kept, (row) => row.kept.nth),
+			array(kept, (row) => row.kept.bytes),
+			array(kept, ({ id }) => id),
 		);
-		return [WITH_ENTRIES, values];
+		return [ADD_ALL, values];
 	}
 }
 
 function newTable(accountId: string, name: string, { tables }: KnownAccount): Added {
-	return { accountId, name, indexes: tables.get(name)!, rows: [], bytes: 0, no: 0 };
+	return { accountId, name, indexes: tables.get(name)!, rows: [], keys: new Set(), bytes: 0, keptBytes: 0, no: 0 };
 }
 
 /**
