@@ -146,6 +146,7 @@ async function onSmallMachines(): Promise<void> {
 	for (const node of small) await together([node], addOne);
 	if (!small.every(({ pid }) => limitCpu(pid, SMALL))) {
 		console.log('skipped: two nodes with a share of a core each; control groups cannot be made here');
+		await Promise.all(small.map((node) => node.stop()));
 		return;
 	}
 	const before = await rowsOf(one, accounts, 'adds');

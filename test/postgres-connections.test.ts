@@ -188,7 +188,7 @@ async function refuseToBegin(to: string): Promise<{ url: string; refuse: boolean
 		far.on('error', () => near.destroy()).on('close', () => near.destroy());
 		near.on('data', (bytes: Buffer) => {
 			const text = bytes.toString('latin1');
-			far.write(proxy.refuse ? Buffer.from(text.replace('BEGIN;', 'BEGUN;'), 'latin1') : bytes);
+			far.write(proxy.refuse ? Buffer.from(text.replaceAll('BEGIN ISOLATION', 'BEGUN ISOLATION'), 'latin1') : bytes);
 		});
 		far.pipe(near);
 	}).listen(0, '127.0.0.1');

@@ -36,7 +36,7 @@ test('five nodes that start at once on an empty database make its schema once', 
 	const url = await emptyDatabase();
 	const servers = await nodes(5, url);
 	const [{ version }] = await query(url, 'SELECT version FROM schema_version');
-	assert.equal(version, 1);
+	assert.equal(version, 2);
 	const { key } = await signIn(servers[0]!);
 	for (const server of servers)
 		assertStatus(await clientWith(server, key).post('/v1/notes', { from: server.url }), 201);
@@ -54,7 +54,7 @@ test('[9.5] a newer schema, another encoding and a database that is not there st
 	const start = (database: string) => run(['serve'], { PUMADB_PORT: '0', PUMADB_DATABASE_URL: database });
 	const newer = await start(url);
 	assert.equal(newer.code, 1);
-	assert.match(newer.err, /has schema 99, and this version of pumaDB knows schemas up to 1\. Start the newer version/);
+	assert.match(newer.err, /has schema 99, and this version of pumaDB knows schemas up to 2\. Start the newer version/);
 	const latin = new URL(url);
 	await query(
 		url,

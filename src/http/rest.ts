@@ -77,12 +77,12 @@ function handlerOf(operation: Operation, { gate, answers, budget, trustProxy }: 
 			then(gate.run(id, inputOf(exchange, operation, client, bytes)), (answer) =>
 				answers.answer(exchange, success, answer),
 			);
-		/** @param judged the write judges the caller. */
-		const read = async (client: Client | undefined, judged: boolean): Promise<void> => {
+		/** @param asked who calls need not be asked again. */
+		const read = async (client: Client | undefined, asked: boolean): Promise<void> => {
 			const known = watchCaller(gate.context.store.read);
 			const { bytes, release } = await readBody(request, maxBytes, budget);
 			try {
-				if (!judged && !known()) await mount.authenticate(request);
+				if (!asked && !known()) await mount.authenticate(request);
 				await run(client, bytes);
 			} finally {
 				release();
@@ -113,7 +113,7 @@ async function judgedByWrite(exchange: Exchange, call: () => Awaitable<void>, ga
 		await call();
 		gate.used(exchange.caller!);
 	} catch (error) {
-		if (error instanceof Refusal && naturalStatus(error.code) < 500) {
+		if (error instanceof Refusal && (naturalStatus(error.code) < 500 || error.code === 'overloaded')) {
 			const { caller, rate } = exchange;
 			Object.assign(exchange, { caller: undefined, rate: undefined });
 			await mount.authenticate(exchange.request);

@@ -133,9 +133,10 @@ export class Gate {
 	 * it asks {@link authenticate} before the call is refused for another reason, and tells {@link used} once it was answered.
 	 */
 	lastCaller(operation: OperationId, authorization: string | undefined): Caller | undefined {
-		const presented = JUDGED_BY_WRITE.has(operation) ? bearerOf(authorization) : undefined;
-		const parts = presented === undefined ? undefined : parseApiKey(presented);
-		return parts && this.context.store.read.lastCaller(parts.accountId, secretHash(parts.secret));
+		const { read } = this.context.store;
+		if (read.lastCaller === undefined || !JUDGED_BY_WRITE.has(operation)) return undefined;
+		const parts = parseApiKey(bearerOf(authorization) ?? '');
+		return parts && read.lastCaller(parts.accountId, secretHash(parts.secret));
 	}
 
 	/** Notes that a caller's key was used. */

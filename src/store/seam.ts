@@ -76,10 +76,10 @@ export interface Reader {
 	/** The caller behind the live key with this hash. */
 	caller(accountId: string, secretHash: string): Awaitable<Caller | undefined>;
 	/**
-	 * The same as it was found last, for calls that end in {@link Store.writeRows}, which judges the key. Undefined where it is not
-	 * known, or where looking it up costs nothing.
+	 * The same as it was found last, for calls that end in {@link Store.writeRows}, which judges the key. Not there where looking it
+	 * up costs nothing.
 	 */
-	lastCaller(accountId: string, secretHash: string): Caller | undefined;
+	lastCaller?(accountId: string, secretHash: string): Caller | undefined;
 	/** A number that moves on with every end of a key or session, before it is answered. Undefined where the engine cannot know. */
 	revocations(): number | undefined;
 	/** The live link with this hash. */

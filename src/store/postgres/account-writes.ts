@@ -17,7 +17,7 @@ import { stamp } from '../../domain/row.ts';
 import { Refusal } from '../../errors.ts';
 import { MAX_LIVE_LINKS, type WriteLimits } from '../../limits.ts';
 import type { Ask, Connections, Result } from './connections.ts';
-import { endEpoch } from './epochs.ts';
+import { endEpoch, newEpoch } from './epochs.ts';
 import { isRetryable, refusalOf } from './faults.ts';
 import { endGrant, GrantWrites } from './grant-writes.ts';
 import { keysOf } from './keys.ts';
@@ -245,8 +245,9 @@ class Command {
 	async #insertKey(accountId: string, key: NewKey): Promise<AccountDone> {
 		const prefix = keyPrefix(accountId, key.secretStart);
 		const { rows } = await this.#do(
-			'UPDATE pumadb.accounts SET seq = seq + 1 WHERE account_id = $1 RETURNING seq',
+			'UPDATE pumadb.accounts SET seq = seq + 1, epoch = $2 WHERE account_id = $1 RETURNING seq',
 			accountId,
+			newEpoch(),
 		);
 		await this.#do(
 			`INSERT INTO pumadb.api_keys (account_id, key_id, key_no, name, secret_hash, prefix, made_by, created_at)

@@ -57,10 +57,10 @@ const TOO_SLOW = 'Query read timeout';
 const MAX_ASKED = 20_000;
 
 /**
- * Limits that the database keeps for us, for this transaction alone: a pooler between may give the connection to others after
+ * Rows that changed are looked at once more, whatever the database's default. Limits that the database keeps for us, for this transaction alone: a pooler between may give the connection to others after
  * it. The last one frees the locks of a node that stopped in the middle.
  */
-const BEGIN = `BEGIN; SET LOCAL statement_timeout = 10000; SET LOCAL lock_timeout = 5000; SET LOCAL idle_in_transaction_session_timeout = 10000`;
+const BEGIN = `BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = 10000; SET LOCAL lock_timeout = 5000; SET LOCAL idle_in_transaction_session_timeout = 10000`;
 const SNAPSHOT = `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = 30000; SET LOCAL idle_in_transaction_session_timeout = 330000`;
 /** All of a database as of one moment, however long it takes. */
 const WHOLE = `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0`;
@@ -232,7 +232,7 @@ export class Connections {
 	/**
 	 * Runs one statement that writes and commits it, in one round trip, on a shared connection: it is sent before those in front of
 	 * it are answered.
-	 * @throws ConnectionLost where it was not sent, OutcomeUnknown where it may have been kept, or the database's error
+	 * @throws ConnectionLost where there was no connection, OutcomeUnknown where it was lost, or the database's error
 	 */
 	async write(text: string, values: readonly unknown[]): Promise<Result> {
 		const lane = this.#writeLane;

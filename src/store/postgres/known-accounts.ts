@@ -1,7 +1,7 @@
 import { IdSequence } from '../../domain/id.ts';
 import type { Account, IndexDefinition } from './account-lock.ts';
 
-/** Accounts remembered at most; those that wrote longest ago are forgotten. */
+/** Accounts remembered at most; those that were learned of longest ago are forgotten. */
 const MAX_KNOWN = 10_000;
 
 /** What this node remembers of an account. Keys and indexes hold for as long as its epoch stands; the rest only ever grows. */
@@ -9,7 +9,7 @@ export interface KnownAccount {
 	readonly epoch: number;
 	/** Keys, grants and sessions that were live in this epoch. One that runs out by itself is refused where its call comes in. */
 	readonly keys: Set<string>;
-	/** Indexes of tables that were written. */
+	/** Indexes of tables that were written and have rows. */
 	readonly tables: Map<string, readonly IndexDefinition[]>;
 	/** Goes on from the greatest row id that this node knows of. */
 	ids: IdSequence;
@@ -40,7 +40,11 @@ export class KnownAccounts {
 		const ids = new IdSequence(lastId);
 		const known: KnownAccount = same ?? { epoch, keys: new Set(), tables: new Map(), ids, clock: now };
 		for (const [keyId, live] of keys) if (live) known.keys.add(keyId);
-		for (const { name, indexes } of tables.values()) known.tables.set(name, indexes);
+		// Only what can be added to plainly, which is not more than the account may have.
+		for (const { name, rows, indexes } of tables.values()) {
+			if (rows > 0) known.tables.set(name, indexes);
+			else known.tables.delete(name);
+		}
 		known.ids = ids;
 		known.clock = now;
 		this.#known.delete(id);

@@ -24,8 +24,8 @@ const TABLES_TOGETHER = 16;
 const TABLES_ON_THE_WAY = 4;
 
 /**
- * Reads, each in one statement that begins after the call came in: it sees every write that any node answered before. Nothing is
- * remembered of keys, sessions and links, so what was revoked on one node is dead on all of them.
+ * Reads, each in one statement that begins after the call came in: it sees every write that any node answered before. None goes by
+ * what is remembered of keys, sessions and links, so what was revoked on one node is dead on all of them.
  */
 export class PostgresReader implements Reader {
 	readonly #ask: Ask;

@@ -33,7 +33,7 @@ const KEY_USE_NOTED_EVERY_MS = 30_000;
 const KEYS_NOTED_AT_ONCE = 200;
 const SWEEP_EVERY_MS = 60_000;
 
-/** The engine for any number of nodes: all that a node remembers is what waits in it. */
+/** The engine for any number of nodes: all that a node keeps is what waits in it, and nothing is believed that it remembers. */
 export class PostgresStore implements Store {
 	readonly read: Reader;
 	readonly #options: PostgresOptions;

@@ -121,7 +121,7 @@ export class Writer {
 	}
 
 	#start(): void {
-		while (this.#running < this.#options.slots) {
+		for (;;) {
 			const group = this.#take();
 			if (group.size === 0) return;
 			const { way } = onlyAccount(group)[0];
@@ -139,9 +139,9 @@ export class Writer {
 
 	/** Notes that a group begins, or ends. */
 	#note(group: Group, way: Job['way'], change: 1 | -1): void {
-		this.#running += change;
-		if (way === 'alone') this.#runningAlone += change;
 		if (way === 'plain') this.#runningPlain += change;
+		else this.#running += change;
+		if (way === 'alone') this.#runningAlone += change;
 		for (const accountId of group.keys()) {
 			if (change === 1) this.#busy.add(accountId);
 			else this.#busy.delete(accountId);
@@ -162,7 +162,7 @@ export class Writer {
 			const [first] = jobs as [Job];
 			if (way !== undefined && first.way !== way) continue;
 			if (first.way === 'alone' && this.#runningAlone >= this.#waitingSlots) continue;
-			if (first.way === 'plain' && !plainMayGo) continue;
+			if (first.way === 'plain' ? !plainMayGo : this.#running >= this.#options.slots) continue;
 			if (first.way === 'alone' || !mayShare(first.call)) {
 				if (group.size > 0) continue;
 				// A batch goes by itself; calls whose account was locked go with the others of that account.
@@ -170,7 +170,7 @@ export class Writer {
 				break;
 			}
 			way = first.way;
-			const room = Math.min(runOf(jobs), (way === 'plain' ? MAX_PLAIN_CALLS : MAX_CALLS) - calls);
+			const room = Math.min(runOf(jobs), MAX_CALLS, (way === 'plain' ? MAX_PLAIN_CALLS : MAX_CALLS) - calls);
 			const taken = this.#takeFrom(accountId, jobs, room);
 			group.set(accountId, taken);
 			calls += taken.length;
@@ -192,7 +192,7 @@ export class Writer {
 			try {
 				return await this.#runOnce(group);
 			} catch (error) {
-				if (error instanceof TakenBack) return void this.#resolve(onlyAccount(group)[0], error.outcome);
+				if (error instanceof TakenBack) return void this.#settle(onlyAccount(group)[0], error.outcome);
 				if (error instanceof OutcomeUnknown) throw error;
 				if (isRetryable(error) && tries < TRIES) continue;
 				if (isRetryable(error)) throw error;
@@ -201,7 +201,6 @@ export class Writer {
 				if (!(error instanceof NeedsAlone) && refusalOf(error, 'write').code === 'storage_unavailable') throw error;
 				// One call's fault must not fail its neighbours: each is tried on its own.
 				for (const job of jobs) {
-					job.way = 'locked';
 					const alone: Group = new Map([[job.call.accountId, [job]]]);
 					await this.#run(alone).catch((failure: unknown) => this.#reject(alone, failure));
 					this.#answer(alone);
@@ -212,19 +211,10 @@ export class Writer {
 	}
 
 	async #runOnce(group: Group): Promise<void> {
-		const { connections, rows, plain, known } = this.#options;
+		const { connections, rows, known } = this.#options;
 		const calls: AccountCalls[] = [...group].map(([accountId, jobs]) => ({ accountId, calls: jobs }));
 		const { way } = onlyAccount(group)[0];
-		if (way === 'plain') {
-			const outcomes = await plain.run(calls);
-			let at = 0;
-			for (const [accountId, jobs] of group) {
-				const answered = outcomes[at++]!;
-				const left = jobs.filter((job, i) => !this.#resolve(job, answered[i]));
-				if (left.length > 0) this.#again(accountId, left, 'locked');
-			}
-			return;
-		}
+		if (way === 'plain') return this.#runPlain(group, calls);
 		// Who finds its account locked goes among those that wait, which are kept from taking every slot.
 		const skipLocked = way !== 'alone';
 		const { outcomes, accounts } = await connections.transaction((transaction) =>
@@ -233,9 +223,27 @@ export class Writer {
 		for (const account of accounts) known.learn(account);
 		for (const [accountId, jobs] of group) {
 			const answered = outcomes.get(accountId);
-			if (answered !== undefined) for (const [i, job] of jobs.entries()) this.#resolve(job, answered[i]!);
+			if (answered !== undefined) for (const [i, job] of jobs.entries()) this.#settle(job, answered[i]!);
 			else if (skipLocked) this.#again(accountId, jobs, 'alone');
-			else for (const job of jobs) this.#resolve(job, accountGone());
+			else for (const job of jobs) this.#settle(job, accountGone());
+		}
+	}
+
+	async #runPlain(group: Group, calls: readonly AccountCalls[]): Promise<void> {
+		const { plain, known } = this.#options;
+		let outcomes: Awaited<ReturnType<PlainAdds['run']>> | undefined;
+		try {
+			outcomes = await plain.run(calls);
+		} catch (error) {
+			if (error instanceof OutcomeUnknown || isRetryable(error)) throw error;
+			if (refusalOf(error, 'write').code === 'storage_unavailable') throw error;
+			// Such as an answer that another node kept under the same key meanwhile: what is known is not enough.
+			for (const { accountId } of calls) known.forget(accountId);
+		}
+		for (const [i, [accountId, jobs]] of [...group].entries()) {
+			const answered = outcomes?.[i];
+			const left = jobs.filter((job, j) => !this.#settle(job, answered?.[j]));
+			if (left.length > 0) this.#again(accountId, left, 'locked');
 		}
 	}
 
@@ -246,7 +254,7 @@ export class Writer {
 	}
 
 	/** @returns whether there is an outcome. */
-	#resolve(job: Job, outcome: RowsOutcome | undefined): boolean {
+	#settle(job: Job, outcome: RowsOutcome | undefined): boolean {
 		if (outcome !== undefined) job.answer = () => job.resolve(outcome);
 		return outcome !== undefined;
 	}

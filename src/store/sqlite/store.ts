@@ -135,7 +135,6 @@ export class SqliteStore implements Store {
 		const reader = this.#reader;
 		this.read = {
 			caller: (accountId, secretHash) => this.#caller(accountId, secretHash),
-			lastCaller: () => undefined,
 			revocations: () => this.#revocations,
 			link: reader.link.bind(reader),
 			session: reader.session.bind(reader),
