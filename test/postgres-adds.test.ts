@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { afterEach, test } from 'node:test';
+import fc from 'fast-check';
 import { secretHash } from '../src/accounts/secrets.ts';
 import { EVERY_ROW, makeFilter } from '../src/domain/filter.ts';
 import { identityOf, ownTextOf, rowBytes } from '../src/domain/row.ts';
@@ -30,6 +31,17 @@ import {
 
 afterEach(closeAll);
 
+/** What quoting may get wrong: in JSON, in arrays of PostgreSQL, in SQL. */
+const NASTY = fc.constantFrom(
+	...'"\\\'{},[]:;$%\n\r\t\b\f\v\u001f\u007f\u0085\u2028\u2029\ufeff\uffff é€😀',
+	'NULL',
+	'null',
+	'\\\\"',
+	'\\x41',
+	'\\u0000',
+	'$1',
+);
+
 test('[4.8] adds to accounts that a node knows go together, in few transactions, and load nothing', async () => {
 	const { url, a } = await pair();
 	const people: Person[] = [];
@@ -47,6 +59,30 @@ test('[4.8] adds to accounts that a node knows go together, in few transactions,
 	for (const [i, one] of people.entries()) {
 		assert.deepEqual(await textsIn(a, one, 'notes'), [textOf(first[i]!), texts[i]]);
 	}
+	await assertSound(url);
+});
+
+test('[2.2] whatever is in a row that loads nothing, it is read as it was answered', async (t) => {
+	const { url, a, b } = await pair();
+	const one = await person(a);
+	for (const store of [a, b]) await add(store, one, 'notes', {});
+	const seed = seedFrom('ADDS_SEED');
+	t.diagnostic(`ADDS_SEED=${seed}`);
+	await fc.assert(
+		fc.asyncProperty(fc.array(fc.string({ unit: fc.oneof(NASTY, fc.string({ unit: 'binary' })) })), async (parts) => {
+			const rows = [...parts, ''].map((part) => ({
+				[`m${part}`.slice(0, 50).replaceAll('\0', '').toWellFormed()]: part.replaceAll('\0', '').toWellFormed(),
+			}));
+			const texts = (await Promise.all(rows.map((row) => add(a, one, 'notes', row)))).map(textOf);
+			assert.equal(await addedPlainly(url, texts), rows.length);
+			for (const [i, text] of texts.entries()) {
+				const { id } = identityOf(text);
+				assert.equal((await b.read.row(one.accountId, 'notes', id))!.text, text);
+				assert.equal(ownTextOf(text), JSON.stringify(rows[i]));
+			}
+		}),
+		{ numRuns: 60, seed },
+	);
 	await assertSound(url);
 });
 

@@ -24,8 +24,8 @@ interface Added {
 	readonly name: string;
 	readonly indexes: readonly IndexDefinition[];
 	readonly rows: NewRow[];
-	/** Idempotency keys among them. */
-	readonly keys: Set<string>;
+	/** Idempotency keys among them, if there are any. */
+	keys: Set<string> | undefined;
 	bytes: number;
 	keptBytes: number;
 	/** Its number within the statement, from 1 on. */
@@ -123,7 +123,7 @@ export class PlainAdds {
 			const add = covers(known, call) ? this.#decide(call, moment) : undefined;
 			const added = tables.get(call.table) ?? newTable(accountId, call.table, known);
 			// The second of two with the same key is answered as the first was.
-			if (add === undefined || (add.keep !== undefined && added.keys.has(add.keep.key))) return undefined;
+			if (add === undefined || (add.keep !== undefined && added.keys?.has(add.keep.key))) return undefined;
 			const { insert, keep } = add;
 			tables.set(call.table, added);
 			const answer = keep && {
@@ -138,7 +138,7 @@ export class PlainAdds {
 			added.bytes += row.bytes;
 			sum += row.bytes;
 			if (answer === undefined) continue;
-			added.keys.add(answer.key);
+			added.keys = (added.keys ?? new Set()).add(answer.key);
 			added.keptBytes += answer.bytes;
 			keptBytes += answer.bytes;
 		}
@@ -174,7 +174,7 @@ export class PlainAdds {
 			array(rows, ({ added }) => added.no),
 			array(rows, ({ id }) => id),
 			array(rows, ({ bytes }) => bytes),
-			rows.map(({ text }) => text),
+			array(rows, ({ text }) => quoted(text)),
 		];
 		const entries = rows.flatMap(({ added, id, text }) =>
 			entriesOf(added.indexes, id, text).map((entry) => ({ ...entry, id, no: added.no })),
@@ -201,15 +201,23 @@ export class PlainAdds {
 }
 
 function newTable(accountId: string, name: string, { tables }: KnownAccount): Added {
-	return { accountId, name, indexes: tables.get(name)!, rows: [], keys: new Set(), bytes: 0, keptBytes: 0, no: 0 };
+	return { accountId, name, indexes: tables.get(name)!, rows: [], keys: undefined, bytes: 0, keptBytes: 0, no: 0 };
 }
 
 /**
- * An array of numbers or ids as PostgreSQL reads it (manual section 8.15.2). None of them needs quoting, which the driver would do
- * at several times the cost.
+ * An array of numbers, ids or texts that were {@link quoted}, as PostgreSQL reads it (manual section 8.15.2): the driver would
+ * quote each at several times the cost.
  */
 function array<Item>(items: readonly Item[], value: (item: Item) => number | string): string {
 	return `{${items.map(value).join(',')}}`;
+}
+
+/**
+ * A row's text as an element of an array, where quotes and backslashes have a backslash in front. Compact JSON has no control
+ * characters, and rows have no halves of surrogate pairs, so JSON.stringify escapes just these.
+ */
+function quoted(text: string): string {
+	return JSON.stringify(text);
 }
 
 function covers({ tables, keys }: KnownAccount, { table, keyId }: RowsCall): boolean {
