@@ -73,6 +73,8 @@ const BEGIN_ONE = `${BEGIN}; SET LOCAL plan_cache_mode = force_generic_plan; SET
 
 const BEGINNINGS = { write: BEGIN, migration: BEGIN, snapshot: SNAPSHOT, whole: WHOLE } as const;
 
+const DONE = Promise.resolve();
+
 const INT8 = 20;
 /** Numbers of ours stay far below 2^53. */
 const types = {
@@ -82,14 +84,25 @@ const types = {
 
 /** One connection that calls share: statements of their own, each answered in turn. */
 interface Lane {
-	client: Promise<pg.Client> | undefined;
+	connecting: Promise<Shared> | undefined;
 	asked: number;
+	/** Settles once the last of those is answered that were sent one by one. */
+	last: Promise<unknown>;
+}
+
+interface Shared {
+	readonly client: pg.Client;
+	/** A pooler stands between: what is sent next waits until all before it is answered. */
+	readonly pooled: boolean;
 }
 
 /**
  * The node's connections: some that calls share for single statements, the rest for transactions, one at a time each. No setting
  * and no lock is left behind on a connection, and prepared statements are given up where they do not hold: a pooler in
- * transaction mode may stand between.
+ * transaction mode may stand between. Then single statements do not follow each other unanswered, because a pooler may give the
+ * database's connection to another client as soon as one is answered, though half of the next has passed: PgBouncer before 1.21
+ * does, and answers are mixed up between clients (https://github.com/pgbouncer/pgbouncer/issues/759). Within a transaction it
+ * does not, and its beginning and its end are messages of one piece.
  */
 export class Connections {
 	readonly #options: ConnectionOptions;
@@ -107,7 +120,7 @@ export class Connections {
 		this.#options = options;
 		if (options.unprepared) this.#names.giveUp();
 		const shared = Math.max(1, Math.floor(options.max / 3));
-		const lanes = Array.from({ length: shared }, (): Lane => ({ client: undefined, asked: 0 }));
+		const lanes = Array.from({ length: shared }, (): Lane => ({ connecting: undefined, asked: 0, last: DONE }));
 		this.#shortLane = lanes[0]!;
 		this.#writeLane = lanes.length < 3 ? lanes[0]! : lanes[1]!;
 		this.#lanes = lanes.length === 1 ? lanes : lanes.slice(lanes.length < 3 ? 1 : 2);
@@ -234,74 +247,82 @@ export class Connections {
 	 * it are answered.
 	 * @throws ConnectionLost where there was no connection, OutcomeUnknown where it was lost, or the database's error
 	 */
-	async write(text: string, values: readonly unknown[]): Promise<Result> {
-		const lane = this.#writeLane;
-		lane.client ??= this.#connect(lane);
-		const connecting = lane.client;
-		const client = await connecting;
-		gather(client);
-		// Should it not begin, the statement runs and commits by itself.
-		this.#askOn(client, BEGIN_ONE, undefined, ANSWER_MS).catch(() => {});
-		this.#asked++;
-		const [answer, commit] = await Promise.allSettled([
-			this.#askOn(client, text, values, ANSWER_MS),
-			this.#askOn(client, 'COMMIT', undefined, ANSWER_MS),
-		]);
-		this.#asked--;
-		if (answer.status === 'rejected' && !(answer.reason instanceof ConnectionLost)) throw answer.reason;
-		for (const one of [answer, commit]) {
-			if (one.status === 'fulfilled') continue;
-			this.#giveUp(lane, connecting);
-			throw new OutcomeUnknown(String(one.reason), { cause: one.reason });
-		}
-		if ((commit as PromiseFulfilledResult<Result>).value.command !== 'COMMIT')
-			throw new Error('The database took the transaction back.');
-		return (answer as PromiseFulfilledResult<Result>).value;
+	write(text: string, values: readonly unknown[]): Promise<Result> {
+		return this.#onLane(this.#writeLane, async (client) => {
+			gather(client);
+			// Should it not begin, the statement runs and commits by itself.
+			this.#askOn(client, BEGIN_ONE, undefined, ANSWER_MS).catch(() => {});
+			this.#asked++;
+			const [answer, commit] = await Promise.allSettled([
+				this.#askOn(client, text, values, ANSWER_MS),
+				this.#askOn(client, 'COMMIT', undefined, ANSWER_MS),
+			]);
+			this.#asked--;
+			if (answer.status === 'rejected' && !(answer.reason instanceof ConnectionLost)) throw answer.reason;
+			for (const one of [answer, commit]) {
+				if (one.status === 'rejected') throw new OutcomeUnknown(String(one.reason), { cause: one.reason });
+			}
+			if ((commit as PromiseFulfilledResult<Result>).value.command !== 'COMMIT')
+				throw new Error('The database took the transaction back.');
+			return (answer as PromiseFulfilledResult<Result>).value;
+		});
 	}
 
 	async close(): Promise<void> {
 		this.#closed = true;
 		await this.#pool.end();
 		await Promise.all(
-			[...new Set([this.#shortLane, this.#writeLane, ...this.#lanes])].map(async ({ client }) =>
-				(await client?.catch(() => undefined))?.end(),
+			[...new Set([this.#shortLane, this.#writeLane, ...this.#lanes])].map(async ({ connecting }) =>
+				(await connecting?.catch(() => undefined))?.client.end(),
 			),
 		);
 	}
 
-	async #askOnce(lane: Lane, text: string, values: readonly unknown[] | undefined): Promise<Result> {
-		lane.client ??= this.#connect(lane);
-		const connecting = lane.client;
-		const client = await connecting;
-		try {
+	#askOnce(lane: Lane, text: string, values: readonly unknown[] | undefined): Promise<Result> {
+		return this.#onLane(lane, (client) => {
 			gather(client);
-			return await this.#askOn(client, text, values, ANSWER_MS);
-		} catch (error) {
-			if (error instanceof ConnectionLost) this.#giveUp(lane, connecting);
-			throw error;
-		}
+			return this.#askOn(client, text, values, ANSWER_MS);
+		});
+	}
+
+	/** Runs on the lane's connection: at once, or in its turn where a pooler stands between. */
+	async #onLane<T>(lane: Lane, run: (client: pg.Client) => Promise<T>): Promise<T> {
+		lane.connecting ??= this.#connect(lane);
+		const { connecting } = lane;
+		const { client, pooled } = await connecting;
+		const send = async (): Promise<T> => {
+			if (lane.connecting !== connecting) throw new ConnectionLost('The connection was lost before this was sent.');
+			try {
+				return await run(client);
+			} catch (error) {
+				if (error instanceof ConnectionLost || error instanceof OutcomeUnknown) this.#giveUp(lane, connecting);
+				throw error;
+			}
+		};
+		if (!pooled) return send();
+		const answered = lane.last.then(send);
+		lane.last = answered.catch(() => {});
+		return answered;
 	}
 
 	/** It may have said that it goes long before it is gone. */
-	#giveUp(lane: Lane, connecting: Promise<pg.Client>): void {
-		if (lane.client !== connecting) return;
-		lane.client = undefined;
-		connecting.then((client) => client.end()).catch(() => {});
+	#giveUp(lane: Lane, connecting: Promise<Shared>): void {
+		if (lane.connecting !== connecting) return;
+		lane.connecting = undefined;
+		connecting.then(({ client }) => client.end()).catch(() => {});
 	}
 
-	#connect(lane: Lane): Promise<pg.Client> {
+	#connect(lane: Lane): Promise<Shared> {
 		const client = new pg.Client({ ...this.#config(), connectionTimeoutMillis: CONNECT_MS });
 		// The lane may have another by then, which must not be left open and unknown.
 		const forget = (): void => {
-			if (lane.client === connecting) lane.client = undefined;
+			if (lane.connecting === connecting) lane.connecting = undefined;
 		};
-		const connecting = client.connect().then(
-			() => client,
-			(error: unknown) => {
-				forget();
-				throw fromDriver(error);
-			},
-		);
+		const connecting = open(client).catch((error: unknown) => {
+			forget();
+			client.end().catch(() => {});
+			throw fromDriver(error);
+		});
 		client.on('error', (error) => {
 			forget();
 			if (!this.#closed) this.#options.onFault('A connection to the database was lost.', String(error));
@@ -342,6 +363,17 @@ export class Connections {
 			types: types as pg.CustomTypesConfig,
 		};
 	}
+}
+
+/**
+ * Connects, and asks whether a pooler stands between: then the process that answers is not the one that the greeting named
+ * (BackendKeyData, https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-START-UP), which is the pooler's own.
+ */
+async function open(client: pg.Client): Promise<Shared> {
+	await client.connect();
+	const asked = { text: 'SELECT pg_backend_pid() AS pid', query_timeout: CONNECT_MS };
+	const { pid } = (await client.query(asked)).rows[0];
+	return { client, pooled: pid !== (client as unknown as { processID: number }).processID };
 }
 
 const gathering = new WeakSet<pg.ClientBase>();
