@@ -18,15 +18,13 @@ import { Refusal } from '../../errors.ts';
 import { MAX_LIVE_LINKS, type WriteLimits } from '../../limits.ts';
 import type { Ask, Connections, Result } from './connections.ts';
 import { endEpoch, newEpoch } from './epochs.ts';
-import { isRetryable, refusalOf } from './faults.ts';
+import { refusalOf, retrying } from './faults.ts';
 import { endGrant, GrantWrites } from './grant-writes.ts';
 import { keysOf } from './keys.ts';
 import { requireLive } from './live-keys.ts';
 import { sweep } from './sweep.ts';
 import { Turns } from './turns.ts';
 
-/** How often a command is tried that the database took back for another's sake, or whose connection was gone. */
-const TRIES = 3;
 /** Commands that may wait before further ones are refused. */
 const MAX_WAITING = 20_000;
 /** How often an account that is erased at the same time is looked for again. */
@@ -54,23 +52,21 @@ export class AccountWrites {
 	}
 
 	async #run(command: AccountCommand, now: number): Promise<AccountOutcome> {
-		for (let tries = 1; ; tries++) {
-			try {
-				if (command.command === 'sweep') {
-					return await sweep(this.#connections, this.#limits, now, command.only === 'erased');
-				}
-				return await this.#connections.transaction(async ({ ask, begun }) => {
-					// The first statement of some commands writes.
-					await begun;
-					return new Command(ask, now).run(command);
-				});
-			} catch (error) {
-				if (error instanceof Refusal) {
-					return { refusal: { code: error.code, message: error.message, details: error.details } };
-				}
-				if (!isRetryable(error) || tries === TRIES) throw refusalOf(error, 'write');
-			}
+		try {
+			return await retrying(() => this.#runOnce(command, now));
+		} catch (error) {
+			if (!(error instanceof Refusal)) throw refusalOf(error, 'write');
+			return { refusal: { code: error.code, message: error.message, details: error.details } };
 		}
+	}
+
+	#runOnce(command: AccountCommand, now: number): Promise<AccountDone> {
+		if (command.command === 'sweep') return sweep(this.#connections, this.#limits, now, command.only === 'erased');
+		return this.#connections.transaction(async ({ ask, begun }) => {
+			// The first statement of some commands writes.
+			await begun;
+			return new Command(ask, now).run(command);
+		});
 	}
 }
 

@@ -28,6 +28,20 @@ export function isRetryable(error: unknown): boolean {
 	return ['40001', '40P01'].includes(sqlState(error) ?? '');
 }
 
+/** How often work is tried that the database took back for another's sake, or whose connection was gone. */
+export const TRIES = 3;
+
+/** Runs a transaction, again where it was taken back and nothing of it is kept. @throws what the last try failed with */
+export async function retrying<T>(run: () => Promise<T>): Promise<T> {
+	for (let tries = 1; ; tries++) {
+		try {
+			return await run();
+		} catch (error) {
+			if (!isRetryable(error) || tries === TRIES) throw error;
+		}
+	}
+}
+
 /**
  * Is the database, rather than a statement of ours, at fault? Classes 08 connection, 53 resources, 57 operator, 58 system;
  * 25006 read-only (a replica), 55P03 lock timeout, 25P03 idle too long, 40 rolled back.

@@ -5,6 +5,7 @@ import { INDEX_STEP, type KnownIndex, newIndex, USE_NOTED_EVERY_MS } from '../in
 import { Changes } from './changes.ts';
 import type { Ask, Connections, Transaction } from './connections.ts';
 import { endEpoch } from './epochs.ts';
+import { retrying } from './faults.ts';
 import type { IndexHints, TableOf } from './finder.ts';
 
 /** Indexes that may wait to be made on this node: those that are wanted still are wanted again. */
@@ -63,7 +64,9 @@ export class MemberIndexes implements IndexHints {
 		for (const [name, { table, members }] of this.#wanted) {
 			try {
 				for (let more = true; more && !this.#closing; ) {
-					more = await this.#connections.transaction((transaction) => this.#step(transaction, table, members));
+					more = await retrying(() =>
+						this.#connections.transaction((transaction) => this.#step(transaction, table, members)),
+					);
 				}
 			} catch (error) {
 				this.#onFault('A member index could not be made.', String(error));

@@ -3,7 +3,7 @@ import type { RowsCall, RowsOutcome } from '../seam.ts';
 import type { AccountCalls, TimedCall } from './account-lock.ts';
 import { mayShare, NeedsAlone, TakenBack } from './account-run.ts';
 import type { Connections } from './connections.ts';
-import { isRetryable, OutcomeUnknown, refusalOf } from './faults.ts';
+import { isRetryable, OutcomeUnknown, refusalOf, TRIES } from './faults.ts';
 import type { KnownAccounts } from './known-accounts.ts';
 import type { PlainAdds } from './plain-adds.ts';
 import type { RowWrites } from './row-writes.ts';
@@ -19,8 +19,6 @@ const MAX_PLAIN_CALLS = 256;
  */
 const PLAIN_AT_ONCE = 2;
 const MAX_CHARACTERS = 4_000_000;
-/** How often a group is tried that the database took back for another's sake, or whose connection was gone. */
-const TRIES = 3;
 
 interface Job extends TimedCall {
 	readonly resolve: (outcome: RowsOutcome) => void;
