@@ -20,7 +20,6 @@ const NOTHING: Pick<Result, 'rows'> = { rows: [] };
 
 /** What is added to a table. */
 interface Added {
-	readonly accountId: string;
 	readonly name: string;
 	readonly indexes: readonly IndexDefinition[];
 	readonly rows: NewRow[];
@@ -42,8 +41,6 @@ interface NewRow {
 		| { readonly key: string; readonly fingerprint: string; readonly bytes: number; readonly nth: number }
 		| undefined;
 }
-
-type Keyed = NewRow & { readonly kept: NonNullable<NewRow['kept']> };
 
 /** What is added to an account. */
 interface Plan {
@@ -121,7 +118,7 @@ export class PlainAdds {
 		let keptBytes = 0;
 		for (const { call } of calls) {
 			const add = covers(known, call) ? this.#decide(call, moment) : undefined;
-			const added = tables.get(call.table) ?? newTable(accountId, call.table, known);
+			const added = tables.get(call.table) ?? newTable(call.table, known);
 			// The second of two with the same key is answered as the first was.
 			if (add === undefined || (add.keep !== undefined && added.keys?.has(add.keep.key))) return undefined;
 			const { insert, keep } = add;
@@ -156,21 +153,20 @@ export class PlainAdds {
 
 	#statement(plans: readonly Plan[]): [text: string, values: unknown[]] {
 		const limits = this.#limits;
-		const tables = plans.flatMap((plan) => [...plan.tables.values()]);
-		for (const [i, added] of tables.entries()) added.no = i + 1;
-		const rows = tables.flatMap((added) => added.rows);
+		const tables = plans.flatMap((plan) => Array.from(plan.tables.values(), (added) => ({ plan, added })));
+		for (const [i, { added }] of tables.entries()) added.no = i + 1;
+		const rows = tables.flatMap(({ added }) => added.rows);
 		const values: unknown[] = [
-			array(plans, ({ accountId }) => accountId),
-			array(plans, ({ known }) => known.epoch),
-			array(plans, ({ bytes }) => asBigint(mostBytesBefore(bytes, limits))),
-			array(plans, (plan) => plan.rows[0]!.id),
-			array(plans, (plan) => plan.rows.at(-1)!.id),
-			array(plans, ({ clock }) => clock),
-			array(tables, ({ accountId }) => accountId),
-			tables.map(({ name }) => name),
-			array(tables, (added) => added.rows.length),
-			array(tables, (added) => asBigint(mostRowsBefore(added.rows.length, limits))),
-			array(tables, ({ bytes }) => bytes),
+			array(tables, ({ plan }) => plan.accountId),
+			array(tables, ({ plan }) => plan.known.epoch),
+			array(tables, ({ plan }) => asBigint(mostBytesBefore(plan.bytes, limits))),
+			array(tables, ({ plan }) => plan.rows[0]!.id),
+			array(tables, ({ plan }) => plan.rows.at(-1)!.id),
+			array(tables, ({ plan }) => plan.clock),
+			tables.map(({ added }) => added.name),
+			array(tables, ({ added }) => added.rows.length),
+			array(tables, ({ added }) => asBigint(mostRowsBefore(added.rows.length, limits))),
+			array(tables, ({ added }) => added.bytes),
 			array(rows, ({ added }) => added.no),
 			array(rows, ({ id }) => id),
 			array(rows, ({ bytes }) => bytes),
@@ -179,29 +175,28 @@ export class PlainAdds {
 		const entries = rows.flatMap(({ added, id, text }) =>
 			entriesOf(added.indexes, id, text).map((entry) => ({ ...entry, id, no: added.no })),
 		);
-		const kept = rows.filter((row): row is Keyed => row.kept !== undefined);
-		if (entries.length === 0 && kept.length === 0) return [ADD_ROWS, values];
+		if (entries.length === 0 && plans.every(({ kept }) => kept === 0)) return [ADD_ROWS, values];
 		values.push(
-			array(plans, ({ keptBytes }) => asBigint(keptBytes === 0 ? Infinity : mostArchivedBefore(keptBytes, limits))),
-			array(plans, (plan) => plan.kept),
-			array(tables, ({ keptBytes }) => keptBytes),
+			array(tables, ({ plan: { keptBytes } }) =>
+				asBigint(keptBytes === 0 ? Infinity : mostArchivedBefore(keptBytes, limits)),
+			),
+			array(tables, ({ plan }) => plan.kept),
+			array(tables, ({ added }) => added.keptBytes),
 			array(entries, ({ no }) => no),
 			array(entries, ({ indexNo }) => indexNo),
 			entries.map(({ key }) => key),
 			array(entries, ({ id }) => id),
-			array(kept, ({ added }) => added.no),
-			kept.map((row) => row.kept.key),
-			kept.map((row) => row.kept.fingerprint),
-			array(kept, (row) => row.kept.nth),
-			array(kept, (row) => row.kept.bytes),
-			array(kept, ({ id }) => id),
+			rows.map(({ kept }) => kept?.key),
+			rows.map(({ kept }) => kept?.fingerprint),
+			array(rows, ({ kept }) => kept?.nth ?? 'NULL'),
+			array(rows, ({ kept }) => kept?.bytes ?? 'NULL'),
 		);
 		return [ADD_ALL, values];
 	}
 }
 
-function newTable(accountId: string, name: string, { tables }: KnownAccount): Added {
-	return { accountId, name, indexes: tables.get(name)!, rows: [], keys: undefined, bytes: 0, keptBytes: 0, no: 0 };
+function newTable(name: string, { tables }: KnownAccount): Added {
+	return { name, indexes: tables.get(name)!, rows: [], keys: undefined, bytes: 0, keptBytes: 0, no: 0 };
 }
 
 /**
