@@ -8,6 +8,8 @@ import { dropSome } from './member-indexes.ts';
 
 /** Things one sweep removes at most of each kind: small enough that writes hardly wait for it. */
 const SWEEP = 200;
+/** How often a step looks for what is due of accounts that it has not seen yet. */
+const LOOKS = 5;
 /** One node sweeps at a time; what it holds is let go of with its transaction. */
 const LOCK = 0x70756d616463;
 
@@ -55,25 +57,34 @@ const ARCHIVES = {
 
 async function sweepArchive(ask: Ask, from: keyof typeof ARCHIVES, since: string | number): Promise<number> {
 	const { time, counted, key } = ARCHIVES[from];
-	const due = await ask(
-		`SELECT DISTINCT account_id FROM (SELECT account_id FROM pumadb.${from} WHERE ${time} < $1 ORDER BY ${time} LIMIT $2) d`,
-		[since, SWEEP],
-	);
-	if (due.rows.length === 0) return 0;
-	const locked = await ask(
-		`SELECT account_id FROM pumadb.accounts WHERE account_id = ANY($1::text[]) ORDER BY account_id FOR UPDATE SKIP LOCKED`,
-		[due.rows.map((row) => row.account_id)],
-	);
-	const gone = await ask(
-		`DELETE FROM pumadb.${from} WHERE (${key}) IN
-			(SELECT ${key} FROM pumadb.${from} WHERE account_id = ANY($1::text[]) AND ${time} < $2 LIMIT $3) RETURNING account_id, bytes`,
-		[locked.rows.map((row) => row.account_id), since, SWEEP],
-	);
-	for (const [accountId, rows] of Map.groupBy(gone.rows, (row) => row.account_id as string)) {
-		const bytes = rows.reduce((total, row) => total + row.bytes, 0);
-		await ask(`UPDATE pumadb.accounts SET ${counted} = ${counted} - $2 WHERE account_id = $1`, [accountId, bytes]);
+	const seen: string[] = [];
+	let count = 0;
+	// Those whose accounts are busy are not in the way of others, however many are the oldest.
+	for (let look = 0; look < LOOKS && count < SWEEP; look++) {
+		const due = await ask(
+			`SELECT DISTINCT account_id FROM
+				(SELECT account_id FROM pumadb.${from} WHERE ${time} < $1 AND account_id <> ALL($3::text[]) ORDER BY ${time} LIMIT $2) d`,
+			[since, SWEEP - count, seen],
+		);
+		if (due.rows.length === 0) break;
+		const accounts = due.rows.map((row) => row.account_id as string);
+		seen.push(...accounts);
+		const locked = await ask(
+			`SELECT account_id FROM pumadb.accounts WHERE account_id = ANY($1::text[]) ORDER BY account_id FOR UPDATE SKIP LOCKED`,
+			[accounts],
+		);
+		const gone = await ask(
+			`DELETE FROM pumadb.${from} WHERE (${key}) IN
+				(SELECT ${key} FROM pumadb.${from} WHERE account_id = ANY($1::text[]) AND ${time} < $2 LIMIT $3) RETURNING account_id, bytes`,
+			[locked.rows.map((row) => row.account_id), since, SWEEP - count],
+		);
+		for (const [accountId, rows] of Map.groupBy(gone.rows, (row) => row.account_id as string)) {
+			const bytes = rows.reduce((total, row) => total + row.bytes, 0);
+			await ask(`UPDATE pumadb.accounts SET ${counted} = ${counted} - $2 WHERE account_id = $1`, [accountId, bytes]);
+		}
+		count += gone.rows.length;
 	}
-	return gone.rows.length;
+	return count;
 }
 
 async function sweepExpired(ask: Ask, now: number): Promise<number> {
