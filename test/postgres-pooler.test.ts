@@ -79,6 +79,27 @@ for (const max of [1, 2, 9]) {
 	});
 }
 
+test('[8.1] what goes on in a transaction that was given up is not run outside of it', async () => {
+	const url = await emptyDatabase();
+	const wire = await watchWire(url, true);
+	const connections = new Connections({ url: wire.url, max: 3, onFault: assert.fail });
+	let goesOn: Promise<unknown> | undefined;
+	const given = connections.transaction(async ({ ask, begun }) => {
+		await begun;
+		const first = ask('SELECT 1');
+		goesOn = ask('SELECT pg_sleep(0.05)').then(() => ask('INSERT INTO public.added (text) VALUES ($1)', ['late']));
+		goesOn.catch(() => {});
+		await first;
+		throw new Error('refused');
+	});
+	await assert.rejects(given, /refused/);
+	await assert.rejects(goesOn!, /has ended/);
+	assert.deepEqual(await query(url, 'SELECT text FROM public.added'), []);
+	assert.equal(wire.overtaking, 0);
+	await connections.close();
+	await wire.stop();
+});
+
 test('[1.2] [8.1] through PgBouncer each call gets its own answer, and what is answered is there', async (t) => {
 	const url = await emptyDatabase();
 	const pooler = await startPgBouncer(url, 3);

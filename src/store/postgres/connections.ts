@@ -199,7 +199,9 @@ export class Connections {
 		// The first failure is the reason of all that follow it. Where the transaction could not begin, or a statement was never
 		// sent, the database would run and keep the others.
 		let failure: unknown;
+		let ended = false;
 		const ask: Ask = (text, values) => {
+			if (ended) return late();
 			// Only writes are tried again where a statement that was prepared is not there, and are so many that it pays.
 			const prepare = kind === 'write';
 			gather(client);
@@ -219,7 +221,9 @@ export class Connections {
 			if (failure !== undefined) throw failure;
 			committing = kind !== 'snapshot' && kind !== 'whole';
 			// Answers come in order: with the commit's, all are there.
-			const command = await ask('COMMIT').then(
+			const committed = ask('COMMIT');
+			ended = true;
+			const command = await committed.then(
 				(answer) => answer.command,
 				() => undefined,
 			);
@@ -227,6 +231,7 @@ export class Connections {
 			if (command !== 'COMMIT') throw new Error('The database took the transaction back.');
 			return result;
 		} catch (error) {
+			ended = true;
 			if (failure instanceof ConnectionLost) {
 				broken = failure;
 				if (committing) throw new OutcomeUnknown(failure.message, { cause: failure });
@@ -374,6 +379,13 @@ async function open(client: pg.Client): Promise<Shared> {
 	const asked = { text: 'SELECT pg_backend_pid() AS pid', query_timeout: CONNECT_MS };
 	const { pid } = (await client.query(asked)).rows[0];
 	return { client, pooled: pid !== (client as unknown as { processID: number }).processID };
+}
+
+/** The answer to what a part of `run` asks that goes on after the rest has failed: it must not run outside the transaction. */
+function late(): Promise<never> {
+	const answer = Promise.reject(new Error('The transaction has ended.'));
+	answer.catch(() => {});
+	return answer;
 }
 
 const gathering = new WeakSet<pg.ClientBase>();
