@@ -79,10 +79,14 @@ for (const max of [1, 2, 9]) {
 	});
 }
 
-test('[8.1] what goes on in a transaction that was given up is not run outside of it', async () => {
+test('[8.1] what goes on in a transaction that was given up is not run outside of it', async (t) => {
 	const url = await emptyDatabase();
 	const wire = await watchWire(url, true);
 	const connections = new Connections({ url: wire.url, max: 3, onFault: assert.fail });
+	t.after(async () => {
+		await connections.close();
+		await wire.stop();
+	});
 	let goesOn: Promise<unknown> | undefined;
 	const given = connections.transaction(async ({ ask, begun }) => {
 		await begun;
@@ -96,8 +100,6 @@ test('[8.1] what goes on in a transaction that was given up is not run outside o
 	await assert.rejects(goesOn!, /has ended/);
 	assert.deepEqual(await query(url, 'SELECT text FROM public.added'), []);
 	assert.equal(wire.overtaking, 0);
-	await connections.close();
-	await wire.stop();
 });
 
 test('[1.2] [8.1] through PgBouncer each call gets its own answer, and what is answered is there', async (t) => {
