@@ -65,16 +65,18 @@ async function withConnections<T>(url: string, count: number, run: (all: Connect
 }
 
 for (const max of [1, 2, 9]) {
-	test(`[1.2] behind a pooler no statement of its own follows an unanswered one: ${max} connections`, async () => {
+	test(`[1.2] behind a pooler no statement of its own follows an unanswered one: ${max} connections`, async (t) => {
 		const url = await emptyDatabase();
 		for (const asPooler of [true, false]) {
 			const wire = await watchWire(url, asPooler);
 			const connections = new Connections({ url: wire.url, max, onFault: assert.fail });
+			t.after(async () => {
+				await connections.close();
+				await wire.stop();
+			});
 			await askMuch(connections, String(asPooler));
 			// Without one they travel together.
 			assert.equal(wire.overtaking > 0, !asPooler);
-			await connections.close();
-			await wire.stop();
 		}
 	});
 }

@@ -147,7 +147,8 @@ export async function startPgBouncer(databaseUrl: string, connections: number): 
 	const gone = once(child, 'exit');
 	process.once('exit', () => child.kill('SIGKILL'));
 	while (!readFileSync(join(directory, 'log'), 'utf8').includes('process up')) {
-		if (child.exitCode !== null) throw new Error(readFileSync(join(directory, 'log'), 'utf8'));
+		if (child.exitCode !== null || child.signalCode !== null)
+			throw new Error(readFileSync(join(directory, 'log'), 'utf8'));
 		await pause(20);
 	}
 	const url = new URL(databaseUrl);

@@ -1,7 +1,7 @@
 import type { Writable } from 'node:stream';
 import pg from 'pg';
 import { Refusal } from '../../errors.ts';
-import { ConnectionLost, isOfPreparation, isRetryable, OutcomeUnknown, sqlState } from './faults.ts';
+import { ConnectionLost, isOfPreparation, isRetryable, OutcomeUnknown, sqlState, TooSlow } from './faults.ts';
 import { StatementNames } from './statement-names.ts';
 
 /** The only file that knows the driver, `pg`. */
@@ -49,7 +49,7 @@ export const APPLICATION_NAME = 'pumadb';
 const CONNECT_MS = 5_000;
 /** How long a call waits for a free connection. */
 const WAIT_MS = 5_000;
-/** A statement outside transactions is given up after this; within, the database does so earlier. */
+/** A statement outside transactions is given up after this, and so is the wait for its turn; within, the database does so earlier. */
 const ANSWER_MS = 20_000;
 /** What the driver says of such a statement. Those behind it on its connection, which goes with it, were not slow. */
 const TOO_SLOW = 'Query read timeout';
@@ -102,7 +102,7 @@ interface Shared {
  * transaction mode may stand between. Then single statements do not follow each other unanswered, because a pooler may give the
  * database's connection to another client as soon as one is answered, though half of the next has passed: PgBouncer before 1.21
  * does, and answers are mixed up between clients (https://github.com/pgbouncer/pgbouncer/issues/759). Within a transaction it
- * does not, and its beginning and its end are messages of one piece.
+ * does not, and a transaction begins when nothing in front of it is unanswered.
  */
 export class Connections {
 	readonly #options: ConnectionOptions;
@@ -175,7 +175,6 @@ export class Connections {
 			return await this.#askOnce(lane, text, values);
 		} catch (error) {
 			if (!isRetryable(error) || this.#closed) throw error;
-			if ((error as Error).message === TOO_SLOW) throw error;
 			// On the same lane, which has given up the connection that was lost: those of the others may be gone too.
 			return await this.#askOnce(lane, text, values);
 		} finally {
@@ -305,7 +304,11 @@ export class Connections {
 			}
 		};
 		if (!pooled) return send();
-		const answered = lane.last.then(send);
+		const since = performance.now();
+		const answered = lane.last.then(() => {
+			if (performance.now() - since > ANSWER_MS) throw new TooSlow('Statements in front of it took too long.');
+			return send();
+		});
 		lane.last = answered.catch(() => {});
 		return answered;
 	}
@@ -412,5 +415,6 @@ function fromDriver(error: unknown): unknown {
 	const state = sqlState(error);
 	// Told to go (57P01 to 57P03), or a connection that was refused (class 08): the connection is of no use any more.
 	if (state !== undefined && !/^(57P0[1-3]|08)/.test(state)) return error;
-	return new ConnectionLost(error instanceof Error ? error.message : String(error), { cause: error });
+	const message = error instanceof Error ? error.message : String(error);
+	return new (message === TOO_SLOW ? TooSlow : ConnectionLost)(message, { cause: error });
 }

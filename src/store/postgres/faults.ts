@@ -2,8 +2,11 @@ import { causeOf, Refusal } from '../../errors.ts';
 
 /** What goes wrong between a node and its database, and what callers are told of it. */
 
-/** The connection was lost, refused, or too slow: what was asked may be asked again, unless it was a commit. */
+/** The connection was lost or refused: what was asked may be asked again, unless it was a commit. */
 export class ConnectionLost extends Error {}
+
+/** The database took too long: asking again would take as long. What was asked goes with its connection. */
+export class TooSlow extends ConnectionLost {}
 
 /** The connection was lost while a commit was on its way: nobody here knows whether it was kept. */
 export class OutcomeUnknown extends Error {}
@@ -24,6 +27,7 @@ export function isOfPreparation(error: unknown): boolean {
 
 /** Deadlock or serialization failure: the database took the transaction back so that another could go on; or a lost connection. */
 export function isRetryable(error: unknown): boolean {
+	if (error instanceof TooSlow) return false;
 	if (error instanceof ConnectionLost || isOfPreparation(error)) return true;
 	return ['40001', '40P01'].includes(sqlState(error) ?? '');
 }

@@ -16,7 +16,7 @@ import { countOnSql, insertSql, layoutOf } from './move-layout.ts';
 import { cannotOpen, connectTo, DatabaseEnd, requireUnserved } from './move-source.ts';
 
 /** One move at a time begins in a database. */
-const LOCK = 0x70756d616464;
+const LOCK = 0x70756d616465;
 
 /** The database that a move fills. */
 export class DatabaseTarget extends DatabaseEnd implements Target {
