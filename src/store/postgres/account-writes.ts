@@ -316,10 +316,14 @@ class Command {
 			['api_keys', 'key_id'],
 			['grants', 'grant_id'],
 		]) {
+			// Locked in one order on every node: they note the same keys at the same time.
 			await this.#do(
-				`UPDATE pumadb.${table} k SET last_used_at = greatest(k.last_used_at, u.at)
-					FROM unnest($1::text[], $2::text[], $3::text[]) AS u (account_id, id, at)
-					WHERE k.account_id = u.account_id AND k.${id} = u.id`,
+				`WITH held AS (
+					SELECT k.account_id, k.${id} AS id, u.at FROM unnest($1::text[], $2::text[], $3::text[]) AS u (account_id, id, at)
+						JOIN pumadb.${table} k ON k.account_id = u.account_id AND k.${id} = u.id
+						WHERE k.last_used_at IS NULL OR k.last_used_at < u.at
+						ORDER BY k.account_id, k.${id} FOR NO KEY UPDATE OF k)
+				UPDATE pumadb.${table} k SET last_used_at = h.at FROM held h WHERE k.account_id = h.account_id AND k.${id} = h.id`,
 				...columns,
 			);
 		}
