@@ -247,9 +247,9 @@ export class Connections {
 	}
 
 	/**
-	 * Runs one statement that writes and commits it, in one round trip, on a shared connection: it is sent before those in front of
-	 * it are answered.
-	 * @throws ConnectionLost where there was no connection, OutcomeUnknown where it was lost, or the database's error
+	 * Runs one statement that writes and commits it, in one round trip, on a shared connection: without a pooler, before those in
+	 * front of it are answered.
+	 * @throws ConnectionLost where nothing was sent, OutcomeUnknown where the connection was lost later, or the database's error
 	 */
 	write(text: string, values: readonly unknown[]): Promise<Result> {
 		return this.#onLane(this.#writeLane, async (client) => {
